@@ -1,0 +1,1 @@
+"""Events that services publish. Models are frozen, wire names are permanent, changes are additive."""

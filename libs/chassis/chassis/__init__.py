@@ -1,0 +1,1 @@
+"""How a process runs: no business word in here."""

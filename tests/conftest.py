@@ -1,6 +1,7 @@
 """Fixtures every test may use: a real PostgreSQL, migrated databases, services on them."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -34,12 +35,15 @@ def postgres_url() -> Iterator[str]:
     from standalone.postgres import PostgresServer
 
     with tempfile.TemporaryDirectory(prefix="stave-test-") as folder:
-        server = PostgresServer(Path(folder) / "pg", durable=False)
+        server = PostgresServer(Path(folder) / "pg", ends_with_parent=True)
         try:
             yield server.start()
         finally:
             server.stop()
-            server.remove()
+            # Root's servers live elsewhere; the folder says where.
+            pointer = Path(folder) / "pg" / "location"
+            if pointer.exists():
+                shutil.rmtree(pointer.read_text().strip(), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

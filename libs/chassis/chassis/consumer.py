@@ -115,7 +115,9 @@ class Consumer:
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({fetching, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        # A read under way is short; cutting it off would leave its connection in the middle of a query.
+        if not fetching.done():
+            # Cutting a read off would leave its connection in the middle of a query.
+            reader.interrupt()
         records = await fetching
         if not records:
             await self._report_lag()

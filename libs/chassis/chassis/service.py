@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +21,9 @@ from chassis.settings import Settings
 from chassis.worker import Wake, Worker, WorkerGroup
 
 CLOCK_CHANNEL = "stave_clock"
+
+# A named count of work that is waiting, e.g. customers whose score is due.
+Gauge = Callable[[], Awaitable[int]]
 
 
 class ClockIsNotVirtual(Exception):
@@ -41,6 +44,7 @@ class Service:
     consumer: Consumer | None = None
     routers: Sequence[APIRouter] = ()
     jobs: Mapping[str, Any] = field(default_factory=dict)
+    gauges: Mapping[str, Gauge] = field(default_factory=dict)
     draining: bool = False
     app: FastAPI = field(init=False)
 
@@ -77,6 +81,18 @@ class Service:
         finally:
             await self.stop()
 
+    async def backlog(self) -> dict[str, int]:
+        """What waits: unpublished events, unread events, open jobs, buried events, and the service's own gauges."""
+        async with self.database.read() as session:
+            row = (await session.execute(text(_BACKLOG))).one()
+        waiting = dict(row._mapping)
+        if self.consumer is not None:
+            behind = await self.event_log.lag(self.consumer.group, self.consumer.topics)
+            waiting["unread_events"] = sum(lag.count for lag in behind)
+        for name, count in self.gauges.items():
+            waiting[name] = await count()
+        return waiting
+
     async def set_clock(self, at: datetime) -> None:
         """Move business time for every process of this service. Raises ClockIsNotVirtual."""
         if not isinstance(self.clock, VirtualClock):
@@ -98,6 +114,13 @@ class Service:
             found = await session.scalar(text("SELECT business_now FROM clock"))
         if found is not None and isinstance(self.clock, VirtualClock):
             self.clock.set(found)
+
+
+_BACKLOG = """
+SELECT (SELECT count(*) FROM outbox) AS unpublished_events,
+       (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')) AS open_jobs,
+       (SELECT count(*) FROM dead_letters WHERE state = 'buried') AS buried_events
+"""
 
 
 class ClockFollower:
@@ -135,10 +158,12 @@ def assemble(
     jobs: Mapping[str, Any] | None = None,
     workers: Sequence[Worker] = (),
     listener: Listener | None = None,
+    gauges: Mapping[str, Gauge] | None = None,
 ) -> Service:
     """Put a service together with what every service has: relay, consumer, job runner, listener, clock.
 
-    `listener` is passed by services whose own workers wake on a channel of their database.
+    `listener` is passed by services whose own workers wake on a channel of their database; `gauges` count what of
+    theirs is waiting, for `GET /v1/backlog`.
     """
     from chassis.jobs import CHANNEL as JOBS_CHANNEL
     from chassis.jobs import JobRunner
@@ -159,6 +184,7 @@ def assemble(
     service = Service(
         name=name, settings=settings, database=database, event_log=event_log, clock=clock, parts=parts,
         workers=[*everyone, *workers], consumer=consumer, routers=routers, jobs=jobs or {},
+        gauges=gauges or {},
     )  # fmt: skip
     if follower is not None:
         follower.service = service

@@ -55,6 +55,9 @@ class LogReader(Protocol):
     def assigned(self, topic: str, partition: int) -> bool:
         """Whether the partition is still this member's."""
 
+    def interrupt(self) -> None:
+        """Have a waiting fetch return at once, now and from now on."""
+
     async def rewind(self) -> None:
         """Go back to what is committed, as after a failure."""
 

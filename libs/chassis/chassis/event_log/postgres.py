@@ -158,6 +158,7 @@ class PostgresLogReader:
         self._held: dict[tuple[str, int], int] = {}
         self._wake = Wake()
         self._shared_at = float("-inf")
+        self._interrupted = False
 
     async def join(self) -> None:
         """Take part in the group and listen for what is appended."""
@@ -175,7 +176,7 @@ class PostgresLogReader:
             if self._held and (records := await self._read(max_records)):
                 return records
             left = deadline - loop.time()
-            if left <= 0:
+            if left <= 0 or self._interrupted:
                 return []
             if self._listener.is_closed():
                 raise ConnectionError("the event log's connection is closed")
@@ -198,6 +199,11 @@ class PostgresLogReader:
     def assigned(self, topic: str, partition: int) -> bool:
         """Whether the partition's lock is held."""
         return (topic, partition) in self._held and not self._connection.is_closed()
+
+    def interrupt(self) -> None:
+        """Let a waiting fetch go."""
+        self._interrupted = True
+        self._wake.set()
 
     async def rewind(self) -> None:
         """Go back to the committed offsets."""

@@ -1,0 +1,1 @@
+"""The only door to Stave: who may come in, how much, and which service answers."""

@@ -80,6 +80,7 @@ CREATE TABLE jobs (
     result jsonb,
     error text,
     attempts int NOT NULL DEFAULT 0,
+    traceparent text,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at timestamptz,

@@ -1,0 +1,57 @@
+"""The OpenAPI 3.1 document of a service: each route with its problems, its scopes and the bearer scheme."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from chassis.errors import MEDIA_TYPE, ProblemDetails
+
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_EVERYWHERE = {
+    400: "The request cannot be read",
+    401: "The caller is not known",
+    403: "The caller lacks a scope",
+    422: "The request is not valid",
+    429: "Too many requests",
+    503: "Not available at the moment",
+}
+
+
+def problem_responses(path: str, methods: frozenset[str]) -> dict[int | str, dict[str, Any]]:
+    """The problems a route of this form can answer with."""
+    told = dict(_EVERYWHERE)
+    if "{" in path:
+        told[404] = "There is no such thing"
+    if methods & _WRITES:
+        told |= {409: "The present state does not allow it", 413: "The body is too large"}
+    if methods & {"PUT", "PATCH"}:
+        told |= {412: "It was changed in between", 428: "If-Match is required"}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    return {status: {"description": told[status], "content": content} for status in sorted(told)}
+
+
+def document(app: FastAPI, scopes: dict[str, frozenset[str]]) -> dict[str, Any]:
+    """The document; `scopes` are those required, by operation id. Made once, when first asked for."""
+    if app.openapi_schema is None:
+        made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        components = made.setdefault("components", {})
+        schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        components.setdefault("schemas", {}).update({**schema.pop("$defs", {}), "ProblemDetails": schema})
+        components["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "An API key or a JWT"}
+        }
+        made["security"] = [{"bearer": []}]
+        for path in made["paths"].values():
+            for operation in path.values():
+                operation["x-required-scopes"] = sorted(scopes.get(operation["operationId"], ()))
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def name_operation(route: APIRoute, service: str) -> str:
+    """A stable operation id: the service and the endpoint's function."""
+    route.operation_id = route.unique_id = f"{service}_{route.endpoint.__name__}"
+    route.tags = [service]
+    return route.operation_id

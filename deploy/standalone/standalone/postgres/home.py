@@ -31,27 +31,32 @@ class Home:
 
     @property
     def cluster(self) -> Path:
+        """PostgreSQL's data directory."""
         return self.root / "cluster"
 
     @property
     def pid_file(self) -> Path:
+        """PostgreSQL's own lock file."""
         return self.cluster / "postmaster.pid"
 
     @property
     def log(self) -> Path:
+        """What the server had to say since its last start."""
         return self.root / "server.log"
 
     @property
     def password_file(self) -> Path:
+        """The password of the one user the server has."""
         return self.root / "password"
 
     @property
     def socket_folder(self) -> Path:
+        """Where clients connect: in the home, unless its path is longer than a socket's may be."""
         folder = self.root / "socket"
         if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= LONGEST_SOCKET_PATH:
             return folder
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return Path("/tmp") / f"stave-{self.account.uid}-{digest}"  # noqa: S108 - made 0700 and its owner checked below
+        return Path("/tmp") / f"stave-{self.account.uid}-{digest}"
 
     def prepare(self) -> None:
         """Create what is missing, each 0700 or 0600 and owned by the server's user."""
@@ -66,6 +71,7 @@ class Home:
         return f"postgresql://{USER}:{password}@/postgres?host={self.socket_folder}&port={PORT}"
 
     def write_private(self, path: Path, text: str) -> None:
+        """Write a file for the server's user alone, whole or not at all."""
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
@@ -87,7 +93,7 @@ class Home:
         except FileExistsError:
             status = folder.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != self.account.uid:
-                raise Refusal(f"{folder} belongs to somebody else: move it away or choose another data folder.") from None
+                raise Refusal(f"{folder} belongs to somebody else: move it or choose another data folder.") from None
             folder.chmod(0o700)
         else:
             self.account.own(folder)
@@ -134,7 +140,7 @@ def _claim(home: Home, directory: Path) -> None:
         original = Path(owner.read_text())
         if original != directory and (original / "location").exists():
             raise Refusal(
-                f"{directory} is a copy of {original}, whose database is in {home.root}: to have a second installation, "
+                f"{directory} is a copy of {original}, whose database is in {home.root}: for a second installation, "
                 "start with an empty data folder."
             )
     home.write_private(owner, str(directory))

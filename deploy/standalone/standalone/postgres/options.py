@@ -50,7 +50,7 @@ def _memory_bytes() -> int:
 def _shared_memory_type() -> str:
     """POSIX shared memory unless /dev/shm is as small as containers have it, where parallel queries would fail."""
     try:
-        status = os.statvfs("/dev/shm")  # noqa: S108 - asked for its size only
+        status = os.statvfs("/dev/shm")
     except OSError:
         return "posix" if os.uname().sysname == "Darwin" else "mmap"
     return "posix" if status.f_frsize * status.f_blocks >= 512 * MEGABYTE else "mmap"

@@ -43,8 +43,8 @@ class Answer(Enum):
 class PostgresServer:
     """The server of one folder. Not thread-safe: one caller starts, supervises and stops it.
 
-    `ends_with_parent` (Linux) stops the server when the thread that started it ends, however it ends: for tests. Without
-    it a server outlives a killed parent, and the next `start` on its folder adopts it.
+    `ends_with_parent` (Linux) stops the server when the thread that started it ends, however it ends: for tests.
+    Without it a server outlives a killed parent, and the next `start` on its folder adopts it.
     """
 
     def __init__(self, directory: Path, *, report: Report = lambda _: None, ends_with_parent: bool = False) -> None:
@@ -117,8 +117,8 @@ class PostgresServer:
         here, offered = version.read_text().strip() if version.exists() else None, self._programs(home).major
         if here is not None and here != offered:
             raise Refusal(
-                f"The database in {home.root} was made by PostgreSQL {here} and this release brings {offered}: write it "
-                "out with `stave backup` of the old release and read it in with `stave restore` of this one."
+                f"The database in {home.root} was made by PostgreSQL {here} and this release brings {offered}: write "
+                "it out with `stave backup` of the old release and read it in with `stave restore` of this one."
             )
 
     def _create(self, home: Home) -> None:
@@ -143,7 +143,13 @@ class PostgresServer:
             "--set=scram_iterations=64",
         )
         done = subprocess.run(
-            command, cwd=home.root, env=_environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            command,
+            cwd=home.root,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
         if done.returncode != 0:
             raise _failure("created", home, done.stderr)

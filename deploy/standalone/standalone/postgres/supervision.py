@@ -27,7 +27,7 @@ async def supervise(server: PostgresServer, stop: asyncio.Event) -> None:
             await asyncio.to_thread(server.start)
         except (Refusal, OSError) as error:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-            log.error("PostgreSQL does not start: %s", error)  # noqa: TRY400 - the message is meant for people
+            log.error("PostgreSQL does not start: %s", error)
         else:
             log.warning("PostgreSQL answers again")
 

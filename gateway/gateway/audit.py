@@ -53,7 +53,9 @@ class AuditTrail:
             await self._task
         await self._store_waiting()
         if self._waiting:
-            logger.critical("%d audit rows are lost: the database did not take them before the stop", len(self._waiting))
+            logger.critical(
+                "%d audit rows are lost: the database did not take them before the stop", len(self._waiting)
+            )
 
     async def _run(self) -> None:
         while not self._closing.is_set():

@@ -1,4 +1,4 @@
-"""API keys as text: `stv_<prefix>.<secret>`. The prefix finds the key, the secret proves it, only its hash is stored."""
+"""API keys as text: `stv_<prefix>.<secret>`. The prefix finds the key, the secret proves it; only a hash is stored."""
 
 import hashlib
 import hmac

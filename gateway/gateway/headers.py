@@ -40,5 +40,5 @@ def for_service(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 
 def for_caller(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """A service's headers, without those of the inner hop; the server at the door writes its own `date` and `server`."""
+    """A service's headers, without those of the inner hop; the server at the door dates and signs it."""
     return [pair for pair in headers if pair[0] not in _HOP_BY_HOP and pair[0] not in (b"server", b"date")]

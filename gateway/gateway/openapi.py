@@ -11,7 +11,7 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _COMPONENT = "#/components/"
 _TAGS = {
     "customer": "Who the customer is: profiles, identities, merges, consent, and the view of everything known.",
-    "interaction": "What happened: interactions of every channel, one by one or in bulk, and what comes in from partners.",
+    "interaction": "What happened: interactions of every channel, one by one or in bulk, and what partners send.",
     "scoring": "What we believe: models, scores with reasons, features, and the alerts that are worth acting on.",
     "campaign": "What we do: offers, playbooks, decisions with every gate, deliveries, and partner webhooks.",
     "gateway": "Operations: keys, jobs, dead letters, health, and the virtual clock.",

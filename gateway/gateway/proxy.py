@@ -137,7 +137,11 @@ class Front:
             return
         self._door.audit.add(
             AuditRow(
-                at=self._door.clock.system_now(), subject=exchange.caller.identity.subject, method=scope["method"],
-                path=scope["path"], status=exchange.status or _CALLER_LEFT, trace_id=exchange.trace.trace_id,
-            )  # fmt: skip
+                at=self._door.clock.system_now(),
+                subject=exchange.caller.identity.subject,
+                method=scope["method"],
+                path=scope["path"],
+                status=exchange.status or _CALLER_LEFT,
+                trace_id=exchange.trace.trace_id,
+            )
         )

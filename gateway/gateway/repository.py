@@ -59,7 +59,7 @@ async def list_usable_keys(session: AsyncReadSession) -> list[StoredKey]:
 
 
 async def list_keys(
-    session: AsyncReadSession, *, after: tuple[datetime, UUID] | None, limit: int
+    session: AsyncReadSession, *, after: tuple[object, ...] | None, limit: int
 ) -> Sequence[Row[tuple[object, ...]]]:
     """A page of keys, oldest first, revoked ones included; without their hashes."""
     created_at, key_id = after or (None, None)

@@ -1,6 +1,6 @@
 """Use cases on keys: issue one, revoke one, and make sure that somebody can come in at the first start."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -51,8 +51,12 @@ async def revoke_key(session: AsyncSession, key_id: UUID, *, revoker: Identity, 
         raise LastAdminKey("Issue another key with scope admin first; without one nobody can issue keys any more.")
 
 
-async def ensure_admin_key(database: Database, clock: Clock | None = None) -> str | None:
+async def ensure_admin_key(
+    database: Database, clock: Clock | None = None, *, keep: Callable[[str], None] = lambda _: None
+) -> str | None:
     """The first admin key, in the clear, where no usable one exists; None where one does.
+
+    `keep` is called with it before it becomes valid, so that no kill in between leaves a key that nobody knows.
 
     Safe to call from many processes at once: only one of them gets a key. Also the way back in when the last admin
     key has expired.
@@ -67,4 +71,5 @@ async def ensure_admin_key(database: Database, clock: Clock | None = None) -> st
             name="first admin key", scopes=[ADMIN], expires_at=None,
             issuer=Identity(subject="first start", scopes=frozenset({ADMIN})), now=now,
         )  # fmt: skip
+        keep(str(credentials))
     return str(credentials)

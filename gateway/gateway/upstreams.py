@@ -1,4 +1,4 @@
-"""How the gateway reaches a service: its ASGI app in this process, or an HTTP server elsewhere; nobody else can tell."""
+"""How the gateway reaches a service: its ASGI app in this process, or HTTP elsewhere; nobody else can tell."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence

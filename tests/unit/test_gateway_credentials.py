@@ -1,6 +1,7 @@
 """API keys as text, and who may give which scope."""
 
 import pytest
+
 from gateway.credentials import Credentials, mint, read_bearer
 from gateway.scopes import SCOPES, lacking
 

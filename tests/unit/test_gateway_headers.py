@@ -1,6 +1,7 @@
 """What passes the door in either direction."""
 
 import pytest
+
 from gateway.headers import for_caller, for_service
 
 

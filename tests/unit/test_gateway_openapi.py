@@ -23,26 +23,31 @@ THING = {"type": "object", "properties": {"a": {"type": "string"}}}
 OTHER_THING = {"type": "object", "properties": {"b": {"type": "integer"}}}
 
 
+def _merged(customer: dict[str, Any], scoring: dict[str, Any]) -> dict[str, Any]:
+    """Two services, one component each of the same name."""
+    return merge(
+        {
+            "customer": _document("/v1/customers", {"Thing": customer}),
+            "scoring": _document("/v1/alerts", {"Thing": scoring}),
+        },
+        version="1",
+    )
+
+
 def _schema_of(merged: dict[str, Any], path: str) -> str:
     content = merged["paths"][path]["get"]["responses"]["200"]["content"]
     return str(content["application/json"]["schema"]["$ref"])
 
 
 def test_components_that_differ_are_renamed_in_each_service() -> None:
-    merged = merge(
-        {"customer": _document("/v1/customers", {"Thing": THING}), "scoring": _document("/v1/alerts", {"Thing": OTHER_THING})},
-        version="1",
-    )
+    merged = _merged(THING, OTHER_THING)
     assert _schema_of(merged, "/v1/customers") == "#/components/schemas/CustomerThing"
     assert merged["components"]["schemas"]["CustomerThing"] == THING
     assert merged["components"]["schemas"]["ScoringThing"] == OTHER_THING
 
 
 def test_equal_components_are_shared() -> None:
-    merged = merge(
-        {"customer": _document("/v1/customers", {"Thing": THING}), "scoring": _document("/v1/alerts", {"Thing": THING})},
-        version="1",
-    )
+    merged = _merged(THING, THING)
     assert _schema_of(merged, "/v1/customers") == _schema_of(merged, "/v1/alerts") == "#/components/schemas/Thing"
 
 
@@ -61,8 +66,11 @@ def test_equal_words_about_different_things_are_renamed_too() -> None:
 
 
 def test_the_order_of_the_services_does_not_matter() -> None:
-    one, two = _document("/v1/customers", {"Thing": THING}), _document("/v1/alerts", {"Thing": OTHER_THING})
-    assert merge({"customer": one, "scoring": two}, version="1") == merge({"scoring": two, "customer": one}, version="1")
+    documents = {
+        "customer": _document("/v1/customers", {"Thing": THING}),
+        "scoring": _document("/v1/alerts", {"Thing": OTHER_THING}),
+    }
+    assert merge(documents, version="1") == merge(dict(reversed(documents.items())), version="1")
 
 
 def test_only_paths_that_lead_to_their_service_are_shown() -> None:
@@ -86,9 +94,6 @@ def test_what_the_door_may_answer_is_documented_without_hiding_what_the_service_
 
 
 def test_operation_ids_are_unique() -> None:
-    merged = merge(
-        {"customer": _document("/v1/customers", {"Thing": THING}), "scoring": _document("/v1/alerts", {"Thing": THING})},
-        version="1",
-    )
+    merged = _merged(THING, THING)
     ids = [item["get"]["operationId"] for item in merged["paths"].values()]
     assert len(set(ids)) == 2

@@ -1,6 +1,7 @@
 """The routing table: what leads where, and what leads nowhere."""
 
 import pytest
+
 from gateway.routes import ROUTES, SERVICES, is_open, service_for
 
 

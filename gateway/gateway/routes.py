@@ -30,6 +30,7 @@ ROUTES: Mapping[str, str] = {
     "/v1/keys": OWN,
     "/v1/jobs": OWN,
     "/v1/dead-letters": OWN,
+    "/v1/backlog": OWN,
     "/v1/clock": OWN,
     "/health": OWN,
     "/metrics": OWN,

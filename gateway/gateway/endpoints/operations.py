@@ -72,6 +72,14 @@ async def discard_dead_letter(request: Request, parts: PartsDep, id: UUID) -> Re
     return await _resolve(request, parts, id, verb="discard")
 
 
+@operations_router.get("/v1/backlog", dependencies=[requires("ops")])
+async def read_backlog(request: Request, parts: PartsDep) -> dict[str, dict[str, int]]:
+    """Count what waits in each service: events to publish and to read, jobs, due work; all zero when it is at rest."""
+    answers = await ask_each(parts.services, "GET", "/v1/backlog", headers=headers_of(request))
+    require_success(answers)
+    return {name: answer.json() for name, answer in answers.items()}
+
+
 @operations_router.get("/v1/clock", dependencies=[requires("admin")])
 async def read_clock(request: Request, parts: PartsDep) -> ClockReading:
     """Tell business time and the time on the wall."""

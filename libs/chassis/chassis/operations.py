@@ -184,6 +184,12 @@ async def discard_dead_letter(request: Request, id: UUID) -> Resolved:  # noqa: 
     return await _resolve(request, id, state="discarded")
 
 
+@operations_router.get("/v1/backlog", dependencies=[requires("ops")])
+async def read_backlog(request: Request) -> dict[str, int]:
+    """Count what waits: events to publish and to read, jobs, and the service's own due work."""
+    return await service_of(request).backlog()
+
+
 @operations_router.get("/internal/clock", dependencies=[requires("admin")], include_in_schema=False)
 async def read_clock(request: Request) -> ClockReading:
     """Tell both clocks."""

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,27 +74,31 @@ class IdentitySigner:
 class IdentityVerifier:
     """Verifies for a service; a token seen before is looked up until it expires."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, *, now: Callable[[], float] = time.time) -> None:
         self._key = identity_key(secret)
+        self._now = now
         self._verified: OrderedDict[str, tuple[Identity, float]] = OrderedDict()
 
     def verify(self, token: str) -> Identity:
         """The caller a token vouches for. Raises IdentityRefused."""
         found = self._verified.get(token)
-        if found is not None and time.time() < found[1]:
-            return found[0]
-        claims = self._claims(token)
-        identity = Identity(claims["sub"], frozenset(str(claims.get("scope", "")).split()), claims.get("key_id"))
-        _remember(self._verified, token, (identity, float(claims["exp"])))
-        return identity
+        if found is None:
+            claims = self._claims(token)
+            identity = Identity(claims["sub"], frozenset(str(claims.get("scope", "")).split()), claims.get("key_id"))
+            found = (identity, float(claims["exp"]) + _LEEWAY_SECONDS)
+            _remember(self._verified, token, found)
+        if self._now() >= found[1]:
+            raise IdentityRefused("the token has expired")
+        return found[0]
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
             return jwt.decode(
-                token, self._key, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE, leeway=_LEEWAY_SECONDS,
-                options={"require": ["iss", "aud", "sub", "iat", "exp"]},
+                token, self._key, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE,
+                # Expiry is judged at each use, also of a token that is remembered.
+                options={"require": ["iss", "aud", "sub", "iat", "exp"], "verify_exp": False, "verify_iat": False},
             )  # fmt: skip
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError) as error:
             raise IdentityRefused(str(error)) from error
 
 

@@ -1,6 +1,5 @@
 """The router of every service: refuses what it does not know, keeps answers of idempotent requests, documents problems."""
 
-import re
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -10,13 +9,12 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 
 from chassis.dependencies import RequiredScopes, write_session
-from chassis.errors import FieldError, UnknownParameter, UnstorableValue
+from chassis.errors import FieldError, UnknownParameter
 from chassis.idempotency import KEY_PATTERN, Claim, Replayed
 from chassis.openapi import problem_responses
+from chassis.strict_body import StrictRequest, refuse_unstorable
 
 MAX_BODY_BYTES = 1_000_000
-# An escaped U+0000, unless the backslash itself is escaped: legal JSON, but no text column can hold it.
-_NULL_CHARACTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -30,17 +28,23 @@ class StrictModel(BaseModel):
 class IdempotentRoute(APIRoute):
     """A route that stores its answer in the transaction of its effect, before that commits."""
 
+    def __init__(self, *args: Any, max_body_size: int | None = None, **options: Any) -> None:
+        # Starlette's own limit answers in plain text.
+        self._body_limit = MAX_BODY_BYTES if max_body_size is None else max_body_size
+        super().__init__(*args, **options)
+
     def get_route_handler(self) -> Handler:
         """FastAPI's handler with the checks around it; it runs inside the stack that ends with the commit."""
         inner = super().get_route_handler()
         known = frozenset(_query_names(self.dependant))
-        reads_body = self.body_field is not None
+        reads_body, limit = self.body_field is not None, self._body_limit
 
         async def handle(request: Request) -> Response:
             if request.scope["query_string"]:
                 _refuse_unknown(request, known)
-            if reads_body and _NULL_CHARACTER.search(await request.body()):
-                raise UnstorableValue("The character U+0000 cannot be stored.")
+            request = StrictRequest(request, limit)
+            if reads_body:
+                refuse_unstorable(await request.body())
             try:
                 response = await inner(request)
             except Replayed as replayed:
@@ -57,7 +61,7 @@ class Router(APIRouter):
     """An APIRouter with our kind of routes; bodies are capped at 1 MB unless a route says `max_body_size`."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"route_class": IdempotentRoute, "max_body_size": MAX_BODY_BYTES, **options})
+        super().__init__(**{"route_class": IdempotentRoute, **options})
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Add a route with its problems documented."""

@@ -1,0 +1,1 @@
+"""Scoring: what we believe about each customer, with reasons, and when acting on it pays."""

@@ -1,0 +1,1 @@
+"""What happened: every contact and transaction, immutable, deduplicated, in the order of time."""

@@ -1,0 +1,1 @@
+"""The schema of the interaction database, step by step."""

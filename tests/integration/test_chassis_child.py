@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
-from chassis.child import ChildDied, run_in_child
 
+from chassis.child import ChildDied, run_in_child
 from tests.support.computations import Refused, kill_oneself, refuse, sleep_long, thread_limit
 from tests.support.eventually import eventually
 
@@ -45,9 +45,12 @@ async def test_cancelling_ends_the_child() -> None:
 
 
 async def test_the_child_dies_with_its_parent() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT], env=os.environ | {"PYTHONPATH": os.getcwd()}) as parent:
-        child = await eventually(lambda: _computing(parent.pid))
-        parent.send_signal(signal.SIGKILL)
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
+    )
+    child = await eventually(lambda: _computing(parent.pid))
+    parent.send_signal(signal.SIGKILL)
+    await parent.wait()
     await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import Response
+from sqlalchemy import text
+
 from chassis.api import Router, StrictModel
 from chassis.clock import VirtualClock
 from chassis.database import Database
@@ -14,9 +17,6 @@ from chassis.event_log import open_event_log
 from chassis.idempotency import prune_idempotency
 from chassis.service import Service, assemble
 from chassis.settings import Settings
-from fastapi import Response
-from sqlalchemy import text
-
 from tests.conftest import SECRET, ClientFor
 
 router = Router()
@@ -90,7 +90,9 @@ async def test_the_same_request_again_is_answered_alike_and_has_no_second_effect
     assert await count(service) == 1
 
 
-async def test_fifty_parallel_requests_with_one_key_have_one_effect(client: httpx.AsyncClient, service: Service) -> None:
+async def test_fifty_parallel_requests_with_one_key_have_one_effect(
+    client: httpx.AsyncClient, service: Service
+) -> None:
     responses = await asyncio.gather(*(post(client, "k", name="x") for _ in range(50)))
     assert {response.status_code for response in responses} <= {201, 409}
     assert sum("idempotency-replayed" not in one.headers for one in responses if one.status_code == 201) == 1
@@ -115,7 +117,9 @@ async def test_a_key_counts_for_one_caller_and_one_path_only(
     assert await count(service) == 3
 
 
-async def test_a_request_that_failed_may_be_tried_again_with_its_key(client: httpx.AsyncClient, service: Service) -> None:
+async def test_a_request_that_failed_may_be_tried_again_with_its_key(
+    client: httpx.AsyncClient, service: Service
+) -> None:
     assert (await post(client, "k", name="x", colour="red")).status_code == 422
     assert (await post(client, "k", name="x")).status_code == 201
 

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
+
 from chassis.clock import SystemClock
 from chassis.database import Database
 from chassis.event_log import open_event_log
@@ -15,8 +17,6 @@ from chassis.jobs import JobFailed, JobHandle, JobRunner, enqueue_job
 from chassis.service import Service, assemble
 from chassis.settings import Settings
 from chassis.worker import Wake, WorkerGroup
-from sqlalchemy import text
-
 from tests.conftest import SECRET, ClientFor
 from tests.support.eventually import eventually
 
@@ -115,10 +115,13 @@ async def test_the_commit_wakes_a_running_service(client: httpx.AsyncClient, ser
 
 
 async def test_a_job_whose_transaction_rolls_back_never_was(service: Service) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail_after_enqueueing() -> None:
         async with service.database.write() as session:
             await enqueue_job(session, "count_up", {"a": 1})
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_after_enqueueing()
     async with service.database.read() as session:
         assert await session.scalar(text("SELECT count(*) FROM jobs")) == 0
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+
 from chassis.api import Router, StrictModel
 from chassis.clock import SystemClock
 from chassis.database import Database
@@ -16,7 +18,6 @@ from chassis.identity import Identity, sign_identity
 from chassis.service import Service, assemble
 from chassis.settings import Settings
 from chassis.telemetry import JsonFormatter
-from sqlalchemy import text
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 JSON = {"content-type": "application/json"}

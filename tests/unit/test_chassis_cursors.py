@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from chassis.cursors import BadCursor, decode_cursor, encode_cursor
 from hypothesis import given
 from hypothesis import strategies as st
+
+from chassis.cursors import BadCursor, decode_cursor, encode_cursor
 
 AN_ID = UUID("01890000-0000-7000-8000-000000000001")
 
@@ -17,7 +18,8 @@ def test_a_cursor_carries_times_ids_and_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    "parts", [["no time", str(AN_ID)], ["2026-01-01T00:00:00", str(AN_ID)], [1, str(AN_ID)], [], ["x", "y", "z"], [None, 3]]
+    "parts",
+    [["no time", str(AN_ID)], ["2026-01-01T00:00:00", str(AN_ID)], [1, str(AN_ID)], [], ["x", "y", "z"], [None, 3]],
 )
 def test_a_cursor_of_another_shape_is_refused(parts: list[object]) -> None:
     with pytest.raises(BadCursor):

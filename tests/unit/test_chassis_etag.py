@@ -1,9 +1,10 @@
 """An update names the version it changes."""
 
 import pytest
+from fastapi import Request
+
 from chassis.errors import PreconditionFailed, PreconditionRequired
 from chassis.etag import etag_of, require_match
-from fastapi import Request
 
 
 def request_with(if_match: str | None) -> Request:

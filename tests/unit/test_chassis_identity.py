@@ -4,6 +4,7 @@ import time
 
 import jwt
 import pytest
+
 from chassis.identity import Identity, IdentityRefused, IdentitySigner, IdentityVerifier, identity_key, sign_identity
 
 SECRET = b"0123456789abcdef0123456789abcdef"

@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from chassis.errors import UnstorableValue
-from chassis.strict_body import refuse_unstorable
 from hypothesis import given
 from hypothesis import strategies as st
+
+from chassis.errors import UnstorableValue
+from chassis.strict_body import refuse_unstorable
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ def test_what_only_looks_like_them_passes(body: bytes) -> None:
     refuse_unstorable(body)
 
 
-@given(st.text(alphabet=st.sampled_from("\\ud8d00a0\x00\ud83d\ude00\"x"), max_size=12))
+@given(st.text(alphabet=st.sampled_from('\\ud8d00a0\x00\ud83d\ude00"x'), max_size=12))
 def test_a_body_is_refused_exactly_when_its_text_cannot_be_encoded_or_holds_null(text: str) -> None:
     body = json.dumps(text).encode()
     # Two escapes that make a pair are one character, as json.loads reads them.

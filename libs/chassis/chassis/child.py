@@ -14,15 +14,15 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO, ParamSpec, TypeVar
+from typing import BinaryIO, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _SIZE = struct.Struct(">Q")
-_ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-}
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -58,7 +58,7 @@ async def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwar
             await process.wait()
     if not outcome:
         raise ChildDied(f"{function.__name__} ended with status {returncode} and no outcome")
-    succeeded, value = pickle.loads(outcome)  # noqa: S301
+    succeeded, value = pickle.loads(outcome)
     if succeeded:
         return value  # type: ignore[no-any-return]
     raise value
@@ -81,13 +81,13 @@ def main() -> None:
 
 def _call(call: bytes) -> bytes:
     try:
-        function, args, kwargs = pickle.loads(call)  # noqa: S301
+        function, args, kwargs = pickle.loads(call)
         return pickle.dumps((True, function(*args, **kwargs)))
     except Exception as error:
         try:
             outcome = pickle.dumps((False, error))
             # Exceptions with arguments of their own may pickle and yet not unpickle.
-            pickle.loads(outcome)  # noqa: S301
+            pickle.loads(outcome)
             return outcome
         except Exception:
             return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))

@@ -66,8 +66,8 @@ def _read(part: Any, kind: type) -> Any:
         return UUID(part)
     if kind is float and isinstance(part, int):
         return float(part)
-    if part is not None and (not isinstance(part, kind) or isinstance(part, bool) and kind is not bool):
+    if part is not None and (not isinstance(part, kind) or (isinstance(part, bool) and kind is not bool)):
         raise BadCursor
-    if isinstance(part, str) and "\0" in part or isinstance(part, int) and abs(part) >= 2**63:
+    if (isinstance(part, str) and "\0" in part) or (isinstance(part, int) and abs(part) >= 2**63):
         raise BadCursor
     return part

@@ -1,11 +1,10 @@
 """Errors as facts with a status, a title and a stable code, told as RFC 9457 problem details.
 
-    Problem
-    ├── BadRequest 400 ─ Unauthorized 401 ─ Forbidden 403 ─ NotFound 404 ─ Conflict 409
-    ├── PreconditionFailed 412 ─ TooLarge 413 ─ Invalid 422 ─ PreconditionRequired 428 ─ TooManyRequests 429
-    └── Internal 500 ─ Unavailable 503
+Problem (500) is the root of BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Conflict 409,
+PreconditionFailed 412, TooLarge 413, Invalid 422, PreconditionRequired 428, TooManyRequests 429, Unavailable 503.
 """
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -152,6 +151,16 @@ class DatabaseUnavailable(Unavailable):
         super().__init__("Nothing was changed. Try again in a moment.", headers={"Retry-After": "1"})
 
 
+class OtherRefusal(Problem):
+    """A refusal of the framework's that has no class here, such as 405."""
+
+    def __init__(self, status: HTTPStatus, *, headers: Mapping[str, str] | None = None) -> None:
+        self.status = int(status)  # type: ignore[misc]
+        self.code = status.phrase.lower().replace(" ", "_")  # type: ignore[misc]
+        self.title = status.phrase  # type: ignore[misc]
+        super().__init__(headers=headers)
+
+
 class ProblemField(BaseModel):
     """One part of the request that is wrong."""
 
@@ -191,8 +200,6 @@ class ProblemResponse(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """Render as JSON."""
-        import json
-
         return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -232,8 +239,7 @@ def _http_problem(error: HTTPException) -> Problem:
     known = {404: NotFound, 413: TooLarge}.get(error.status_code)
     if known is not None:
         return known(headers=error.headers)
-    members = {"status": int(status), "code": status.phrase.lower().replace(" ", "_"), "title": status.phrase}
-    return type("HttpProblem", (Problem,), members)(headers=error.headers)
+    return OtherRefusal(status, headers=error.headers)
 
 
 def _invalid(error: RequestValidationError) -> Problem:
@@ -243,7 +249,8 @@ def _invalid(error: RequestValidationError) -> Problem:
         return MalformedJson(f"{where['ctx']['error']} at character {where['loc'][-1]}.")
     errors = [FieldError(_pointer(one["loc"]), str(one["msg"])) for one in found[:_MOST_FIELD_ERRORS]]
     # The rejected values themselves are not repeated: they may be personal data.
-    return Invalid(f"{len(found)} {'part' if len(found) == 1 else 'parts'} of the request cannot be accepted.", errors=errors)
+    count = "One part" if len(found) == 1 else f"{len(found)} parts"
+    return Invalid(f"{count} of the request cannot be accepted.", errors=errors)
 
 
 def _pointer(location: Sequence[Any]) -> str:

@@ -28,4 +28,6 @@ def require_match(request: Request, version: int) -> None:
         return
     tags = [_TAG.fullmatch(tag.strip()) for tag in given.split(",")]
     if not any(tag is not None and int(tag[1]) == version for tag in tags):
-        raise PreconditionFailed(f"Read it again: the present version is {version}.", headers={"ETag": etag_of(version)})
+        raise PreconditionFailed(
+            f"Read it again: the present version is {version}.", headers={"ETag": etag_of(version)}
+        )

@@ -25,7 +25,9 @@ async def live() -> dict[str, str]:
 async def ready(request: Request) -> JSONResponse:
     """Whether requests can be served. Writes wait in the outbox while the event log is down: reported, not decisive."""
     service = service_of(request)
-    database, event_log = await asyncio.gather(_answers(service.database.answers()), _answers(service.event_log.answers()))
+    database, event_log = await asyncio.gather(
+        _answers(service.database.answers()), _answers(service.event_log.answers())
+    )
     checks = {
         "database": "ok" if database else "unreachable",
         "event_log": "ok" if event_log else "unreachable",
@@ -38,7 +40,7 @@ async def ready(request: Request) -> JSONResponse:
 
 @health_router.get("/metrics")
 async def metrics() -> Response:
-    """This process's metrics in the Prometheus text format."""
+    """The metrics of this process, in the Prometheus text format."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

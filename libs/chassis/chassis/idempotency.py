@@ -1,4 +1,6 @@
-"""`Idempotency-Key` on POST: one effect for one key, however often it arrives (draft-ietf-httpapi-idempotency-key-header).
+"""`Idempotency-Key` on POST: one effect for one key, however often it arrives.
+
+Source: draft-ietf-httpapi-idempotency-key-header.
 
 Claim, effect and kept answer are one transaction. The claim is a transaction's advisory lock, so a process that dies
 frees it at once; the kept answer commits with the effect, so there is never one without the other.

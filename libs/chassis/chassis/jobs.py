@@ -57,7 +57,7 @@ async def enqueue_job(session: AsyncSession, kind: str, parameters: Mapping[str,
 
 @dataclass
 class JobHandle:
-    """A running job, as its function sees it. A resumed one starts from the beginning: its steps must bear repeating."""
+    """A running job, as its function sees it. A resumed one starts anew: its steps must bear repeating."""
 
     id: UUID
     kind: str
@@ -79,7 +79,7 @@ class JobHandle:
         async with self._database.write() as session:
             changed = await session.scalar(
                 text(
-                    f"UPDATE jobs SET {assignments}, updated_at = clock_timestamp() "  # noqa: S608
+                    f"UPDATE jobs SET {assignments}, updated_at = clock_timestamp() "
                     "WHERE id = :id AND state = 'running' AND attempts = :attempt RETURNING true"
                 ),
                 {"id": self.id, "attempt": self.attempt, **values},
@@ -106,7 +106,9 @@ JobFunction = Callable[[JobHandle, Any], Awaitable[dict[str, Any] | None]]
 class JobRunner:
     """Runs a service's jobs, a few at once; each is held by an advisory lock that dies with the runner's connection."""
 
-    def __init__(self, name: str, *, database: Database, jobs: Mapping[str, JobFunction], parts: Any, wake: Wake) -> None:
+    def __init__(
+        self, name: str, *, database: Database, jobs: Mapping[str, JobFunction], parts: Any, wake: Wake
+    ) -> None:
         self.name = f"{name}-jobs"
         self._database = database
         self._jobs = jobs
@@ -130,8 +132,8 @@ class JobRunner:
 
     async def _start_open(self, connection: asyncpg.Connection) -> None:
         rows = await connection.fetch(
-            "SELECT id FROM jobs WHERE state IN ('queued', 'running') AND kind = ANY($1::text[]) AND id <> ALL($2::uuid[]) "
-            "ORDER BY created_at LIMIT 50",
+            "SELECT id FROM jobs WHERE state IN ('queued', 'running') AND kind = ANY($1::text[]) AND "
+            "id <> ALL($2::uuid[]) ORDER BY created_at LIMIT 50",
             list(self._jobs), list(self._tasks), timeout=10,
         )  # fmt: skip
         for row in rows:

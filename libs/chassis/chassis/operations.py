@@ -150,7 +150,8 @@ async def list_dead_letters(
     after, after_id = decode_cursor(cursor, datetime, UUID) if cursor else (None, UUID(int=0))
     rows = await session.execute(
         text(
-            f"{_LETTER} WHERE (buried_at, id) > (coalesce(CAST(:after AS timestamptz), '-infinity'), CAST(:id AS uuid)) "
+            f"{_LETTER} WHERE (buried_at, id) > "
+            "(coalesce(CAST(:after AS timestamptz), '-infinity'), CAST(:id AS uuid)) "
             "AND state = :state ORDER BY buried_at, id LIMIT :limit"
         ),
         {"after": after, "id": after_id, "state": state, "limit": limit + 1},
@@ -162,7 +163,10 @@ async def list_dead_letters(
 
 @operations_router.get("/v1/dead-letters/{id}", dependencies=[requires("ops")])
 async def get_dead_letter(
-    request: Request, session: ReadSession, identity: CallerIdentity, id: UUID  # noqa: A002
+    request: Request,
+    session: ReadSession,
+    identity: CallerIdentity,
+    id: UUID,  # noqa: A002
 ) -> DeadLetterDetail:
     """Show an event that could not be applied; contact data only with the scope pii:read."""
     row = (await session.execute(text(f"{_LETTER} WHERE id = :id"), {"id": id})).one_or_none()
@@ -227,7 +231,8 @@ def _job(request: Request, row: Any) -> Job:
 
 
 def _letter(request: Request, row: Any) -> dict[str, Any]:
-    return {**{name: value for name, value in row._mapping.items() if name != "payload"}, "service": service_of(request).name}
+    told = {name: value for name, value in row._mapping.items() if name != "payload"}
+    return {**told, "service": service_of(request).name}
 
 
 def _event(payload: bytes | None) -> dict[str, Any] | str | None:

@@ -1,4 +1,4 @@
-"""The router of every service: refuses what it does not know, keeps answers of idempotent requests, documents problems."""
+"""The router of every service: refuses what it does not know, keeps idempotent answers, documents problems."""
 
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -76,9 +76,7 @@ class Router(APIRouter):
 
 def scopes_of(route: APIRoute) -> frozenset[str] | None:
     """The scopes a route requires; None when it forgot to say."""
-    found = [
-        dependant.call.scopes for dependant in _all(route.dependant) if isinstance(dependant.call, RequiredScopes)
-    ]
+    found = [dependant.call.scopes for dependant in _all(route.dependant) if isinstance(dependant.call, RequiredScopes)]
     return frozenset().union(*found) if found else None
 
 

@@ -16,6 +16,7 @@ from chassis.clock import Clock, VirtualClock
 from chassis.consumer import Consumer, Subscriptions
 from chassis.database import Database
 from chassis.event_log import EventLog
+from chassis.idempotency import IdempotencyPruner
 from chassis.notify import Listener
 from chassis.settings import Settings
 from chassis.worker import Wake, Worker, WorkerGroup
@@ -176,6 +177,7 @@ def assemble(
     if subscriptions:
         consumer = Consumer(name, database=database, event_log=event_log, subscriptions=subscriptions, parts=parts)
         everyone.append(consumer)
+    everyone.append(IdempotencyPruner(database))
     if jobs:
         everyone.append(JobRunner(name, database=database, jobs=jobs, parts=parts, wake=listener.wake_on(JOBS_CHANNEL)))
     follower = ClockFollower(name, listener.wake_on(CLOCK_CHANNEL)) if isinstance(clock, VirtualClock) else None

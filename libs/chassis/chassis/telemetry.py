@@ -28,12 +28,17 @@ HTTP_REQUESTS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )  # fmt: skip
 OUTBOX_AGE = Gauge("outbox_age_seconds", "Age of the oldest event that waits to be published", ["service"])
-OUTBOX_PENDING = Gauge("outbox_pending", "Events that wait to be published, as far as the relay has looked", ["service"])
+OUTBOX_PENDING = Gauge(
+    "outbox_pending", "Events that wait to be published, as far as the relay has looked", ["service"]
+)
 RELAY_PUBLISHED = Counter("relay_published", "Events the relay has published", ["service"])
 CONSUMER_LAG = Gauge("consumer_lag", "Records a service has yet to consume", ["service"])
 CONSUMER_LAG_AGE = Gauge("consumer_lag_age_seconds", "How long a service has been behind", ["service"])
 CONSUMER_BATCH = Histogram(
-    "consumer_batch_size", "Records handled in one transaction", ["service"], buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500)
+    "consumer_batch_size",
+    "Records handled in one transaction",
+    ["service"],
+    buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500),
 )
 DEAD_LETTERS = Counter("dead_letters", "Events buried", ["service"])
 JOBS = Counter("jobs", "Jobs that reached a state", ["service", "kind", "state"])

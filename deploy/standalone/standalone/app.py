@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis.clock import Clock, clock_for
 from chassis.service import Service
 from chassis.settings import Settings
 from standalone.configuration import Configuration
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
 
 SERVICES = ("customer", "interaction", "scoring", "campaign")
 GATEWAY = "gateway"
@@ -20,7 +23,7 @@ class Platform:
     """All parts, ready to start."""
 
     services: dict[str, Service]
-    gateway: Any
+    gateway: "Gateway"
 
     @property
     def app(self) -> Any:
@@ -35,8 +38,9 @@ class Platform:
 
     def drain(self) -> None:
         """Have readiness say no, while what is in flight finishes."""
-        for part in (self.gateway, *self.services.values()):
-            part.draining = True
+        self.gateway.drain()
+        for service in self.services.values():
+            service.draining = True
 
     async def stop(self) -> None:
         """Stop the gateway, then every service, each after what it has in hand."""
@@ -55,7 +59,9 @@ def build_platform(configuration: Configuration) -> Platform:
     """Build all parts on one clock, the services behind the gateway."""
     clock = clock_for(configuration.common.clock)
     services: dict[str, Service] = {name: _build(name, configuration, clock) for name in SERVICES}
-    upstreams = {name: service.app for name, service in services.items()}
+    from gateway.upstreams import AsgiUpstream
+
+    upstreams = {name: AsgiUpstream(service.app) for name, service in services.items()}
     return Platform(services, _build(GATEWAY, configuration, clock, upstreams=upstreams))
 
 

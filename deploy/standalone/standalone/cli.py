@@ -40,7 +40,9 @@ def execute(words: Sequence[str]) -> int:
         complain("Stopped.")
         return 130
     except TyperException as error:
-        complain(f"{error.format_message().rstrip('.')}. See `stave {' '.join(words[:1])} --help`.")
+        known = [word for word in words[:1] if word in COMMANDS]
+        if said := error.format_message().rstrip("."):
+            complain(f"{said}. See `{' '.join(['stave', *known])} --help`.")
     except Refusal as refusal:
         complain(str(refusal))
     except OSError as error:

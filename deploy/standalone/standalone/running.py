@@ -84,8 +84,8 @@ async def _supervised(server: PostgresServer) -> AsyncIterator[None]:
 async def _started(configuration: Configuration) -> AsyncIterator[Platform]:
     await prepare_databases(configuration.common, MEMBERS)
     platform = build_platform(configuration)
-    await platform.start()
     try:
+        await platform.start()
         yield platform
     finally:
         await platform.stop()
@@ -94,7 +94,11 @@ async def _started(configuration: Configuration) -> AsyncIterator[Platform]:
 async def _welcome(directory: DataDirectory, platform: Platform, url: str) -> None:
     """Say where the platform is, and at the first start with which key to come in."""
     write_private(directory.url_file, url)
-    key = await platform.gateway.ensure_admin_key(lambda made: write_private(directory.admin_key_file, made))
+    from gateway.service import ensure_admin_key
+
+    key = await ensure_admin_key(
+        platform.gateway.database, keep=lambda made: write_private(directory.admin_key_file, made)
+    )
     say(f"Stave runs at {url}, its API documentation is at {url}/docs; stop it with Ctrl-C.")
     if key is not None:
         say(f"Admin API key, shown this once and kept in {directory.admin_key_file}: {key}")

@@ -11,7 +11,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml servic
              gateway/pyproject.toml deploy/standalone/pyproject.toml))
 PINS := deploy/setup constraints.txt $(MEMBERS:=/pyproject.toml)
 
-.PHONY: help setup setup-dev setup-demo run demo test chaos check format clean
+.PHONY: help setup setup-dev setup-demo run demo test chaos check docs format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ check: setup-dev ## format, lint, types, imports
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: setup ## write docs/events.md from the contracts
+	$(BIN)/python -m contracts.document > docs/events.md
 
 format: setup-dev ## format the code and fix what can be fixed
 	$(BIN)/ruff format

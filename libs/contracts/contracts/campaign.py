@@ -94,5 +94,3 @@ class WebhookEndpointDisabled(Event):
     def subject(self) -> str:
         """Order is kept per endpoint."""
         return f"endpoint-{self.endpoint_id}"
-
-

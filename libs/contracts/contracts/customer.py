@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.event import ConsentState, CustomerEvent, Instant, Value
+from contracts.event import ConsentState, CustomerEvent, Instant, Stage, Tier, Value
 
 AttributeValue = str | float | bool | None
 
@@ -27,6 +27,9 @@ class CustomerProfile(CustomerEvent):
     time_zone: str | None = None
     # A list of the customer's declared attributes; those declared personal are left out by the publisher.
     attributes: dict[str, AttributeValue] = {}
+    # Set by a person; holds against what is scored until it is cleared.
+    tier_override: Tier | None = None
+    stage_override: Stage | None = None
     version: int
     created_at: Instant
 

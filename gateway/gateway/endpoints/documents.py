@@ -1,7 +1,6 @@
 """The API document of the whole platform, and a page to read it and try it, without anything from another host."""
 
 import time
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -52,4 +51,7 @@ async def docs_asset(name: str) -> FileResponse:
     """A file of the page."""
     if name not in _ASSETS:
         raise NotFound("The page has no such file.")
-    return FileResponse(Path(str(resources.files("fastapi_offline"))) / "static" / name)
+    # Only its files are used; it is imported when first asked for, as it costs a start some time.
+    import fastapi_offline
+
+    return FileResponse(Path(str(fastapi_offline.__file__)).parent / "static" / name)

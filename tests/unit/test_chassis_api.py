@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from sqlalchemy import text
@@ -18,6 +19,7 @@ from chassis.identity import Identity, sign_identity
 from chassis.service import Service, assemble
 from chassis.settings import Settings
 from chassis.telemetry import JsonFormatter
+from chassis.trace import continue_trace
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 JSON = {"content-type": "application/json"}
@@ -206,4 +208,23 @@ def test_a_log_line_is_json_with_its_extra_fields() -> None:
     record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "%s came", "args": ("he",), "count": 3})
     line = json.loads(JsonFormatter("things").format(record))
     assert (line["message"], line["service"], line["count"]) == ("he came", "things", 3)
-    assert len(line["trace_id"]) == 32
+    assert line["trace_id"] is None
+    with continue_trace(None) as trace:
+        assert json.loads(JsonFormatter("things").format(record))["trace_id"] == trace.trace_id
+
+
+def test_a_logged_error_quotes_no_value_a_database_was_given() -> None:
+    value = "anna@" + "example.com"
+
+    def fail() -> None:
+        try:
+            raise asyncpg.UniqueViolationError(f"duplicate key: Key (email)=({value}) already exists.")
+        except asyncpg.UniqueViolationError as error:
+            raise RuntimeError("could not store") from error
+
+    with pytest.raises(RuntimeError) as caught:
+        fail()
+    shown = JsonFormatter("things").formatException((caught.type, caught.value, caught.tb))
+    assert value not in shown
+    assert "UniqueViolationError 23505" in shown
+    assert "RuntimeError: could not store" in shown

@@ -19,7 +19,15 @@ def test_a_cursor_carries_times_ids_and_numbers() -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [["no time", str(AN_ID)], ["2026-01-01T00:00:00", str(AN_ID)], [1, str(AN_ID)], [], ["x", "y", "z"], [None, 3]],
+    [
+        ["no time", str(AN_ID)],
+        ["2026-01-01T00:00:00", str(AN_ID)],
+        ["0001-01-01T00:00:00+14:00", str(AN_ID)],
+        [1, str(AN_ID)],
+        [],
+        ["x", "y", "z"],
+        [None, 3],
+    ],
 )
 def test_a_cursor_of_another_shape_is_refused(parts: list[object]) -> None:
     with pytest.raises(BadCursor):

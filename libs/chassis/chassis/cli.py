@@ -9,6 +9,7 @@ from typing import Any
 
 from chassis.service import Service
 from chassis.settings import Settings
+from chassis.telemetry import configure_logging
 
 
 def run(build: Callable[..., Service], settings_class: type[Settings]) -> None:
@@ -23,6 +24,7 @@ def run(build: Callable[..., Service], settings_class: type[Settings]) -> None:
         settings = settings_class()
     except ValueError as error:
         sys.exit(f"settings: {error}")
+    configure_logging(settings.log_level, package)
     if arguments.part == "migrate":
         asyncio.run(_migrate(settings, package))
     elif arguments.part == "worker":

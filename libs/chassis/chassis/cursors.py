@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -61,7 +61,7 @@ def _read(part: Any, kind: type) -> Any:
         at = datetime.fromisoformat(part)
         if at.tzinfo is None:
             raise BadCursor
-        return at
+        return at.astimezone(UTC)
     if kind is UUID:
         return UUID(part)
     if kind is float and isinstance(part, int):

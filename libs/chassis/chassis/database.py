@@ -61,7 +61,7 @@ class Database:
         self.name = name
         self._engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
-            pool_size=pool_size, max_overflow=4, pool_timeout=5,
+            pool_size=pool_size, max_overflow=4, pool_timeout=5, hide_parameters=True,
             connect_args={"server_settings": server_settings(name), "timeout": 5, "command_timeout": 60},
         )  # fmt: skip
         autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")

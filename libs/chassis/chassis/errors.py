@@ -221,7 +221,7 @@ def problem_of(error: BaseException) -> Problem:
         return _http_problem(error)
     if isinstance(error, Exception) and is_transient(error):
         return DatabaseUnavailable()
-    if isinstance(error, UnicodeEncodeError) or _sqlstate(error) in _UNSTORABLE:
+    if isinstance(error, (UnicodeEncodeError, OverflowError)) or _sqlstate(error) in _UNSTORABLE:
         return UnstorableValue("A text holds a character, or a number is beyond the range, that cannot be stored.")
     return Problem("The error was logged; quote the trace id when you report it.")
 

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import time
+import traceback
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.errors import answer, problem_of
-from chassis.trace import TraceContext, current_trace, trace_from, use_trace
+from chassis.trace import TraceContext, known_trace, trace_from, use_trace
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("chassis.access")
@@ -43,10 +44,35 @@ CONSUMER_BATCH = Histogram(
 DEAD_LETTERS = Counter("dead_letters", "Events buried", ["service"])
 JOBS = Counter("jobs", "Jobs that reached a state", ["service", "kind", "state"])
 
+# Libraries whose messages quote the values they were given: those can be personal data.
+_QUOTING = frozenset({"sqlalchemy", "asyncpg", "pydantic_core"})
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class JsonFormatter(logging.Formatter):
+class DiscreetFormatter(logging.Formatter):
+    """Shows where an error came from; of errors that quote values, such as a duplicate key's, only what they are."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The chain of errors with their tracebacks, the first cause first."""
+        told: list[str] = []
+        error: BaseException | None = ei[1]
+        while error is not None and len(told) < 10:
+            told.append("".join(traceback.format_tb(error.__traceback__)) + describe_discreetly(error))
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\n".join(reversed(told))
+
+
+def describe_discreetly(error: BaseException) -> str:
+    """An error's name and text; instead of a text that quotes values, the SQLSTATE and the constraint."""
+    name = type(error).__name__
+    if type(error).__module__.split(".", 1)[0] not in _QUOTING:
+        return f"{name}: {error}"
+    origin = getattr(error, "orig", error)
+    facts = [str(fact) for field in ("sqlstate", "constraint_name") if (fact := getattr(origin, field, None))]
+    return " ".join([name, *facts])
+
+
+class JsonFormatter(DiscreetFormatter):
     """One JSON object a line; what a call passes as `extra` becomes fields."""
 
     def __init__(self, service: str) -> None:
@@ -55,11 +81,13 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
+        # A look only: a trace begun by a log line at start would be inherited by all that starts later.
+        trace = known_trace()
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "service": self._service,
-            "trace_id": current_trace().trace_id,
+            "trace_id": trace.trace_id if trace else None,
             "logger": record.name,
             "message": record.getMessage(),
         }
@@ -73,7 +101,7 @@ def configure_logging(level: str, service: str) -> None:
     """Log JSON lines to stdout; in front of a person, plain lines to stderr."""
     if sys.stderr.isatty():
         handler: logging.Handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+        handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
     else:
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(JsonFormatter(service))

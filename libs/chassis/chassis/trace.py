@@ -52,6 +52,11 @@ def trace_from(traceparent: str | None, correlation_id: str | None = None, causa
     return TraceContext(parent, correlation_id or traceparent[3:35], causation_id)
 
 
+def known_trace() -> TraceContext | None:
+    """The trace of the running request or event, if there is one."""
+    return _current.get()
+
+
 @contextmanager
 def use_trace(trace: TraceContext) -> Iterator[TraceContext]:
     """Make a trace the current one inside a block."""

@@ -1,0 +1,1 @@
+"""The customer service: who the customer is, across all sources and channels."""

@@ -1,0 +1,1 @@
+"""Values and decisions about who a customer is; no input, no output."""

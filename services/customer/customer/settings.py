@@ -1,0 +1,12 @@
+"""What the customer service can be told beyond the shared settings."""
+
+from chassis.settings import Settings, Words
+from pydantic import Field
+
+
+class CustomerSettings(Settings):
+    """Settings of the customer service."""
+
+    personal_attributes: Words = Field(
+        [], description="Attribute keys that are personal data: kept here, left out of every event"
+    )

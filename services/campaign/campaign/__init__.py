@@ -1,0 +1,1 @@
+"""What we do: playbooks turn churn alerts into decisions, channels and partner webhooks carry them out."""

@@ -1,0 +1,1 @@
+"""How a message reaches a partner or a customer."""

@@ -1,0 +1,161 @@
+"""The dispatcher: claims what is due, sends it outside any transaction, and has each attempt recorded.
+
+At least once: a delivery is leased, not removed, so one that a dying process had in hand is sent again when the lease
+runs out. Its message id stays the same, and so the receiver applies it once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+from chassis.worker import Wake
+
+from campaign.channels.email import EmailSender
+from campaign.channels.webhook import Endpoint, WebhookSender
+from campaign.domain.retries import Attempt
+from campaign.lanes import Breaker, Lane
+from campaign.parts import CampaignParts
+from campaign.recorder import Recorder, Tried
+from campaign.repository import deliveries as delivery_rows
+from campaign.repository import webhook_endpoints as endpoint_rows
+from campaign.repository.query import Row
+
+logger = logging.getLogger(__name__)
+
+EMAIL_LANE = "email"
+_EMAILS_AT_ONCE = 4
+_SAFETY_SECONDS = 1.0
+# Longer than a full lane takes: its queue and what is under way, at the longest time an attempt may last.
+_LEASE_ATTEMPTS = 5
+
+
+class Dispatcher:
+    """A worker; several may run at once, on one machine or many."""
+
+    def __init__(self, parts: CampaignParts, wake: Wake) -> None:
+        settings = parts.settings
+        self.name = "campaign-dispatcher"
+        self._parts = parts
+        self._wake = wake
+        self._webhooks = WebhookSender(parts.guard, parts.clock, timeout=settings.webhook_timeout)
+        self._emails = EmailSender(settings, parts.database, parts.clock)
+        self._recorder = Recorder(parts, on_retry=wake.set)
+        self._lease = max(settings.webhook_timeout, settings.smtp_timeout) * _LEASE_ATTEMPTS
+        self._lanes: dict[str, Lane] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        self._keys: dict[tuple[UUID, bytes], str] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send what is due until told to stop, then finish what is under way."""
+        self._stopping = False
+        recording = asyncio.create_task(self._recorder.run())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                await self._claim()
+                self._start_all()
+                await self._pause(stopping)
+            self._stopping = True
+            await self._finish()
+        finally:
+            stopping.cancel()
+            for task in self._sending:
+                task.cancel()
+            await asyncio.gather(*self._sending, return_exceptions=True)
+            self._recorder.close()
+            await recording
+            self._lanes.clear()
+            await self._webhooks.close()
+
+    async def _pause(self, stopping: asyncio.Task[bool]) -> None:
+        due_in = self._recorder.seconds_to_next()
+        waiting = asyncio.create_task(self._wake.wait(min(_SAFETY_SECONDS, due_in)))
+        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+
+    async def _finish(self) -> None:
+        unsent = [row for lane in self._lanes.values() for row in lane.queue]
+        for lane in self._lanes.values():
+            lane.queue.clear()
+        await self._release(unsent)
+        if self._sending:
+            await asyncio.wait(self._sending)
+
+    async def _claim(self) -> None:
+        now, loop_now = self._parts.clock.system_now(), asyncio.get_running_loop().time()
+        async with self._parts.database.write() as session:
+            self._note_endpoints(await endpoint_rows.list_reachable_endpoints(session, now=now))
+            room = {key: lane.room(loop_now) for key, lane in self._lanes.items()}
+            room = {key: count for key, count in room.items() if count > 0}
+            if not room:
+                return
+            claimed = await delivery_rows.claim_due(session, room, now=now, until=now + self._lease)
+        for row in claimed:
+            self._lanes[row["lane"]].queue.append(row)
+        for key, count in room.items():
+            self._lanes[key].may_have_more = sum(1 for row in claimed if row["lane"] == key) >= count
+
+    def _note_endpoints(self, rows: Sequence[Row]) -> None:
+        """Know the endpoints as they are now: a lane for each, the keys that sign at this moment."""
+        settings = self._parts.settings
+        self._endpoints = {
+            str(row["id"]): Endpoint(row["id"], row["url"], row["payload"], [self._key(row["id"], one) for one in row["sealed"]])
+            for row in rows
+        }
+        wanted = {key: settings.webhook_concurrency for key in self._endpoints} | {EMAIL_LANE: _EMAILS_AT_ONCE}
+        for key, limit in wanted.items():
+            if key not in self._lanes:
+                pause = settings.webhook_breaker_pause.total_seconds()
+                self._lanes[key] = Lane(limit, Breaker(settings.webhook_breaker_failures, pause))
+        for key in [key for key, lane in self._lanes.items() if key not in wanted and not lane.in_flight]:
+            del self._lanes[key]
+
+    def _key(self, endpoint_id: UUID, sealed: bytes) -> str:
+        if (endpoint_id, sealed) not in self._keys:
+            if len(self._keys) > 10_000:
+                self._keys.clear()
+            self._keys[endpoint_id, sealed] = self._parts.seal.open(sealed, context=endpoint_id.bytes)
+        return self._keys[endpoint_id, sealed]
+
+    def _start_all(self) -> None:
+        for key, lane in self._lanes.items():
+            self._start(key, lane)
+
+    def _start(self, key: str, lane: Lane) -> None:
+        now = asyncio.get_running_loop().time()
+        while not self._stopping and (row := lane.next(now)) is not None:
+            task = asyncio.create_task(self._try(key, lane, row))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _try(self, key: str, lane: Lane, row: Row) -> None:
+        succeeded = False
+        try:
+            attempt = await self._send(key, row)
+            succeeded = attempt.error is None
+            self._recorder.add(Tried(row, attempt))
+        except Exception:
+            # Not a failure of the receiver: the lease runs out and it is tried again.
+            logger.exception("delivery %s could not be tried", row["id"])
+        finally:
+            stranded = lane.finish(succeeded=succeeded, now=asyncio.get_running_loop().time())
+        await self._release(stranded)
+        self._start(key, lane)
+        if lane.may_have_more and not lane.queue:
+            self._wake.set()
+
+    async def _send(self, key: str, row: Row) -> Attempt:
+        if row["channel"] == EMAIL_LANE:
+            return await self._emails.send(delivery_id=row["id"], decision_id=row["decision_id"])
+        endpoint = self._endpoints.get(key)
+        if endpoint is None:
+            return Attempt(self._parts.clock.system_now(), 0, error="the endpoint was disabled")
+        return await self._webhooks.send(endpoint, message_id=row["event_id"], body=row["body"])
+
+    async def _release(self, rows: Sequence[Row]) -> None:
+        if rows:
+            async with self._parts.database.write() as session:
+                await delivery_rows.release(session, [row["id"] for row in rows])

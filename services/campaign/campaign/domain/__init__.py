@@ -1,0 +1,1 @@
+"""Pure values and decisions of the campaign service; the standard library only."""

@@ -20,6 +20,15 @@ def schemas() -> dict[str, Any]:
     return {event.wire_name: event.model_json_schema(mode="serialization") for event in EVENTS}
 
 
+def _choices(shape: dict[str, Any]) -> set[str]:
+    return {str(value) for value in shape.get("enum", ())}
+
+
+def _without_choices(shape: dict[str, Any] | None) -> dict[str, Any]:
+    """A further value of an enumeration is an addition; everything else about a field stays."""
+    return {name: value for name, value in (shape or {}).items() if name != "enum"}
+
+
 def test_wire_names_are_unique_and_versioned() -> None:
     assert len(BY_WIRE_NAME) == len(EVENTS)
     assert all(name.rsplit(".", 1)[1].removeprefix("v").isdigit() for name in BY_WIRE_NAME)

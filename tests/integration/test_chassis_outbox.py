@@ -7,6 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis import dead_letters
 from chassis.consumer import Consumer, Received
 from chassis.database import Database
@@ -15,9 +18,6 @@ from chassis.outbox import Relay, publish, write_outbox
 from chassis.worker import Wake, Worker, WorkerGroup
 from contracts.customer import CustomerErased
 from contracts.scoring import ModelPromoted
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from tests.support.eventually import eventually
 
 AT = "2026-01-01T00:00:00Z"
@@ -76,11 +76,16 @@ def consumer_of(database: Database, event_log: EventLog, handlers: Applied) -> C
     return Consumer("scratch", database=database, event_log=event_log, subscriptions=subscriptions, parts=None)
 
 
-async def test_an_event_is_published_if_and_only_if_its_transaction_commits(database: Database, event_log: EventLog) -> None:
-    with pytest.raises(RuntimeError):
+async def test_an_event_is_published_if_and_only_if_its_transaction_commits(
+    database: Database, event_log: EventLog
+) -> None:
+    async def publish_and_fail() -> None:
         async with database.write() as session:
             publish(session, promoted("churn", "rolled back"))
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await publish_and_fail()
     await publish_all(database, promoted("churn", "committed"))
     async with working(Relay(database, event_log, Wake()), consumer_of(database, event_log, Applied())):
         await eventually(lambda: applied(database))
@@ -122,8 +127,10 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(database: Da
 
     async def holders() -> int:
         async with database.read() as session:
-            query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = " \
+            query = (
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = "
                 "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
             return int(await session.scalar(text(query)) or 0)
 
     await eventually(holders)
@@ -141,7 +148,9 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(database: Da
         await asyncio.gather(first, second)
 
 
-async def test_a_poison_event_is_buried_its_key_parked_and_others_go_on(database: Database, event_log: EventLog) -> None:
+async def test_a_poison_event_is_buried_its_key_parked_and_others_go_on(
+    database: Database, event_log: EventLog
+) -> None:
     handlers = Applied()
     handlers.broken.add("poison")
     await publish_all(
@@ -238,7 +247,11 @@ async def test_erasure_passes_a_parked_key(database: Database, event_log: EventL
         )  # fmt: skip
         publish(session, CustomerErased(customer_id=customer_id, erased_at=AT))  # type: ignore[arg-type]
     consumer = Consumer(
-        "scratch", database=database, event_log=event_log, subscriptions={CustomerErased: on_customer_erased}, parts=None
+        "scratch",
+        database=database,
+        event_log=event_log,
+        subscriptions={CustomerErased: on_customer_erased},
+        parts=None,
     )
     async with working(Relay(database, event_log, Wake()), consumer):
         await eventually(lambda: erased)
@@ -249,8 +262,8 @@ async def test_a_database_that_goes_away_only_delays(database: Database, event_l
     async with working(Relay(database, event_log, Wake()), consumer_of(database, event_log, Applied())):
         await publish_all(database, *(promoted("churn", f"churn/{n}") for n in range(20)))
         async with database.read() as session:
-            await session.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-                                       " AND (datname = current_database() OR datname LIKE 'event_log%')"))  # fmt: skip
+            everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+            await session.execute(text(f"{everybody} (datname = current_database() OR datname LIKE 'event_log%')"))
 
         async def all_applied() -> bool:
             return len(await applied(database)) == 20

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+
 from chassis.event_log.postgres import create_schema
 from chassis.migrations import migrate
 from chassis.settings import with_database

@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
-from chassis.settings import Settings
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from chassis.settings import Settings
 from tests.support.members import MEMBERS, ROOT, SERVICES
 
 PAGE = ROOT / "docs" / "settings.md"

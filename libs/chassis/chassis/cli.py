@@ -53,10 +53,15 @@ async def _work(service: Service) -> None:
 def _serve(service: Service, arguments: Any) -> None:
     import uvicorn
 
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            # Readiness says no from here on, while what is in flight finishes.
+            service.draining = True
+            super().handle_exit(sig, frame)
+
     async def serve() -> None:
         await service.start(worker=False)
-        server = uvicorn.Server(uvicorn.Config(service.app, host=arguments.host, port=arguments.port, log_config=None))
-        await server.serve()
+        await Server(uvicorn.Config(service.app, host=arguments.host, port=arguments.port, log_config=None)).serve()
         await service.stop()
 
     asyncio.run(serve())

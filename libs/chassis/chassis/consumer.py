@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from contracts.envelope import Envelope
-from contracts.event import Event
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +19,8 @@ from chassis.event_log import EventLog, LogReader, StoredRecord
 from chassis.telemetry import CONSUMER_BATCH, CONSUMER_LAG, CONSUMER_LAG_AGE
 from chassis.trace import trace_from, use_trace
 from chassis.worker import pause
+from contracts.envelope import Envelope
+from contracts.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,9 @@ def in_runs(received: Sequence[Received[Any]]) -> list[list[Received[Any]]]:
 class Consumer:
     """A service's member of its group on the event log."""
 
-    def __init__(self, name: str, *, database: Database, event_log: EventLog, subscriptions: Subscriptions, parts: Any) -> None:
+    def __init__(
+        self, name: str, *, database: Database, event_log: EventLog, subscriptions: Subscriptions, parts: Any
+    ) -> None:
         self.name = f"{name}-consumer"
         self.group = name
         self.topics = sorted({event_type.topic for event_type in subscriptions})
@@ -176,12 +178,9 @@ class Consumer:
         async with self._database.write() as session:
             connection = await raw_connection(session)
             fresh = await inbox.claim(connection, self.group, [item.envelope.id for item in received])
-            seen: set[Any] = set()
-            news = [
-                item
-                for item in received
-                if item.envelope.id in fresh and not (item.envelope.id in seen or seen.add(item.envelope.id))
-            ]
+            # A batch can hold the same event twice: the first copy is the one that counts.
+            first = {item.envelope.id: item for item in reversed(received)}
+            news = [item for item in received if item.envelope.id in fresh and first[item.envelope.id] is item]
             free = await dead_letters.park(connection, self.group, news)
             await self.dispatch(session, free)
 

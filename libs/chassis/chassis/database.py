@@ -98,7 +98,7 @@ class Database:
     async def answers(self) -> bool:
         """Whether the database answers a trivial question."""
         async with self.read() as session:
-            return await session.scalar(text("SELECT 1")) == 1
+            return bool(await session.scalar(text("SELECT true")))
 
     async def close(self) -> None:
         """Give all connections back."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.database import Database, raw_connection
 from chassis.event_log import StoredRecord
-from chassis.telemetry import DEAD_LETTERS
+from chassis.telemetry import DEAD_LETTERS, describe_discreetly
 
 if TYPE_CHECKING:
     from chassis.consumer import Consumer, Received
@@ -50,16 +50,15 @@ async def bury(database: Database, consumer: str, record: StoredRecord, *, error
 
 
 def describe(error: Exception) -> str:
-    """One line about an error. Database errors name the fault only: their details quote values."""
-    origin = getattr(error, "orig", None)
-    shown = str(error) if origin is None else f"{type(origin).__name__} {getattr(origin, 'sqlstate', '')}"
-    return f"{type(error).__name__}: {shown.splitlines()[0] if shown else ''}"[:500]
+    """One line about an error that quotes no value: values may be personal."""
+    return describe_discreetly(error).split("\n", 1)[0][:500]
 
 
 def _identify(record: StoredRecord) -> tuple[UUID | None, str | None, str]:
     """The event's id, type and key as far as they can be read."""
-    from contracts.envelope import Envelope
     from pydantic import ValidationError
+
+    from contracts.envelope import Envelope
 
     try:
         envelope = Envelope.model_validate_json(record.value or b"")
@@ -68,9 +67,7 @@ def _identify(record: StoredRecord) -> tuple[UUID | None, str | None, str]:
     return envelope.id, envelope.type, envelope.subject
 
 
-async def park(
-    connection: asyncpg.Connection, consumer: str, received: Sequence[Received[Any]]
-) -> list[Received[Any]]:
+async def park(connection: asyncpg.Connection, consumer: str, received: Sequence[Received[Any]]) -> list[Received[Any]]:
     """Append events of blocked keys to the parked ones, in the transaction that claimed them; returns the free ones."""
     keys = sorted({item.envelope.subject for item in received})
     blocked = await _blocked(connection, consumer, keys)
@@ -81,9 +78,7 @@ async def park(
     # A replay may have drained a key while we waited for its lock.
     blocked = await _blocked(connection, consumer, sorted(blocked))
     waits = [
-        item
-        for item in received
-        if item.envelope.subject in blocked and not item.envelope.type.startswith(_PASSES)
+        item for item in received if item.envelope.subject in blocked and not item.envelope.type.startswith(_PASSES)
     ]
     await connection.executemany(
         'INSERT INTO parked (consumer, key, event_id, topic, partition, "offset", payload) '

@@ -13,8 +13,6 @@ from typing import Protocol
 from uuid import UUID
 
 import asyncpg
-from contracts.envelope import Envelope
-from contracts.event import Event
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -23,6 +21,8 @@ from chassis.event_log import EventLog, Record
 from chassis.telemetry import OUTBOX_AGE, OUTBOX_PENDING, RELAY_PUBLISHED
 from chassis.trace import TraceContext, current_trace, trace_from
 from chassis.worker import Wake, pause
+from contracts.envelope import Envelope
+from contracts.event import Event
 
 logger = logging.getLogger(__name__)
 

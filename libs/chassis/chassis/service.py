@@ -61,7 +61,9 @@ class Service:
         if isinstance(self.clock, VirtualClock):
             await self.load_clock()
         # An API without workers still follows the clock and hears of commits elsewhere.
-        running = self.workers if worker else [one for one in self.workers if isinstance(one, (Listener, ClockFollower))]
+        running = (
+            self.workers if worker else [one for one in self.workers if isinstance(one, (Listener, ClockFollower))]
+        )
         self._group = WorkerGroup(list(running))
         self._group.start()
 

@@ -62,15 +62,21 @@ class Settings(BaseSettings):
     currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="The one reporting currency (ISO 4217)")
     fx_rates: Rates = Field({}, description="`USD=0.92,…`: worth of one unit in the reporting currency")
     time_zone: str = Field("UTC", description="Fallback zone for quiet hours (IANA)")
-    clock: Literal["system", "virtual"] = Field("system", description="`virtual`: business time is set by PUT /v1/clock")
+    clock: Literal["system", "virtual"] = Field(
+        "system", description="`virtual`: business time is set by PUT /v1/clock"
+    )
     news_window: Span = Field(timedelta(hours=48), description="How old an interaction may be and still be news")
     lost_after: Span = Field(timedelta(days=180), description="Silence after which a customer is lost")
     max_new_alerts_per_day: int = Field(200, ge=0, description="Alerts opened from history, per business day")
-    margin_rate: Decimal = Field(Decimal("0.25"), ge=0, le=1, description="Share of an amount that is margin, if unknown")
+    margin_rate: Decimal = Field(
+        Decimal("0.25"), ge=0, le=1, description="Share of an amount that is margin, if unknown"
+    )
     consent_default: Literal["granted", "denied"] = Field("denied", description="What an unknown consent counts as")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
     cors_origins: Words = Field([], description="Origins of frontends that may call the API from a browser")
-    database_urls: Mapping[str, str] = Field({}, description="Overrides by service; set by STAVE_<SERVICE>_DATABASE_URL")
+    database_urls: Mapping[str, str] = Field(
+        {}, description="Overrides by service; set by STAVE_<SERVICE>_DATABASE_URL"
+    )
 
     @field_validator("time_zone")
     @classmethod

@@ -43,7 +43,9 @@ def current_trace() -> TraceContext:
     return found
 
 
-def trace_from(traceparent: str | None, correlation_id: str | None = None, causation_id: UUID | None = None) -> TraceContext:
+def trace_from(
+    traceparent: str | None, correlation_id: str | None = None, causation_id: UUID | None = None
+) -> TraceContext:
     """Go on with a caller's trace in a span of our own; what is not W3C Trace Context starts a new one."""
     if traceparent is None or not _TRACEPARENT.match(traceparent):
         fresh = new_trace()

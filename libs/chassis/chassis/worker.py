@@ -60,7 +60,7 @@ async def supervise(worker: Worker, stop: asyncio.Event) -> None:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            logger.warning("worker %s failed and starts again: %s", worker.name, error, exc_info=error)
+            logger.warning("worker %s failed and starts again: %s", worker.name, type(error).__name__, exc_info=error)
         if loop.time() - began > _LONGEST_PAUSE_SECONDS:
             wait_seconds = _FIRST_PAUSE_SECONDS
         await pause(stop, wait_seconds)

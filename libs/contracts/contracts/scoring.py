@@ -64,13 +64,13 @@ class ChurnAlertUpdated(ChurnAlert):
 
 
 class ChurnAlertCleared(CustomerEvent):
-    """The alert is over without a person closing it."""
+    """The alert is over: by itself, or `dismissed` by a person."""
 
     wire_name: ClassVar[str] = "scoring.churn_alert_cleared.v1"
     topic: ClassVar[str] = "scoring"
     alert_id: UUID
     probability: float
-    cause: Literal["recovered", "lost", "cancelled", "merged", "erased", "policy"]
+    cause: Literal["recovered", "lost", "cancelled", "merged", "erased", "policy", "dismissed"]
     cleared_at: Instant
     version: int
 

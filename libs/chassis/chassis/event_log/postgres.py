@@ -1,7 +1,7 @@
 """The embedded event log: append-only tables that keep Kafka's semantics on one machine.
 
-Offsets are taken by UPDATE … RETURNING: its row lock makes commit order equal offset order, so that `offset > committed`
-misses nothing with any number of publishers.
+Offsets are taken by UPDATE … RETURNING: its row lock makes commit order equal offset order, so that reading what is
+past the committed offset misses nothing, with any number of publishers.
 """
 
 import asyncio
@@ -77,8 +77,8 @@ class PostgresEventLog:
                 "locked AS MATERIALIZED (SELECT topic, partition FROM partitions JOIN wanted USING (topic, partition) "
                 "ORDER BY topic, partition FOR UPDATE OF partitions) "
                 "UPDATE partitions AS p SET next_offset = p.next_offset + w.n FROM wanted AS w, locked AS l "
-                "WHERE (p.topic, p.partition) = (w.topic, w.partition) AND (p.topic, p.partition) = (l.topic, l.partition)"
-                " RETURNING p.topic, p.partition, p.next_offset - w.n AS base",
+                "WHERE (p.topic, p.partition) = (w.topic, w.partition) AND (p.topic, p.partition) = "
+                "(l.topic, l.partition) RETURNING p.topic, p.partition, p.next_offset - w.n AS base",
                 [topic for topic, _ in places], [partition for _, partition in places],
                 [len(by_partition[place]) for place in places],
             )  # fmt: skip
@@ -162,7 +162,9 @@ class PostgresLogReader:
 
     async def join(self) -> None:
         """Take part in the group and listen for what is appended."""
-        await self._connection.execute("SELECT pg_advisory_lock_shared(hashtext('stave_group'), hashtext($1))", self._group)
+        await self._connection.execute(
+            "SELECT pg_advisory_lock_shared(hashtext('stave_group'), hashtext($1))", self._group
+        )
         await self._listener.add_listener(CHANNEL, lambda *_: self._wake.set())
 
     async def fetch(self, *, max_records: int, timeout_seconds: float) -> list[StoredRecord]:
@@ -222,8 +224,8 @@ class PostgresLogReader:
             "SELECT topic, partition FROM partitions WHERE topic = ANY($1::text[]) ORDER BY 1, 2", self._topics
         )
         members = await self._connection.fetchval(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = 'ShareLock' AND database = "
-            "(SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 2 AND "
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = 'ShareLock' AND "
+            "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 2 AND "
             "classid::bigint = hashtext('stave_group')::bigint & 4294967295 AND "
             "objid::bigint = hashtext($1)::bigint & 4294967295",
             self._group,
@@ -272,8 +274,8 @@ class PostgresLogReader:
         rows = await self._connection.fetch(
             'SELECT r.* FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w (topic, partition, position), LATERAL ('
             'SELECT * FROM (SELECT *, sum(coalesce(octet_length(value), 0)) OVER (ORDER BY "offset") AS bytes FROM ('
-            'SELECT topic, partition, "offset", key, value FROM records WHERE topic = w.topic AND partition = w.partition '
-            'AND "offset" >= w.position ORDER BY "offset" LIMIT $4) AS next) AS sized '
+            'SELECT topic, partition, "offset", key, value FROM records WHERE topic = w.topic AND '
+            'partition = w.partition AND "offset" >= w.position ORDER BY "offset" LIMIT $4) AS next) AS sized '
             'WHERE bytes - coalesce(octet_length(value), 0) < $5) AS r ORDER BY r.topic, r.partition, r."offset"',
             [topic for (topic, _), _ in behind], [partition for (_, partition), _ in behind],
             [position for _, position in behind], -(-max_records // len(behind)), _FETCH_BYTES // len(behind),

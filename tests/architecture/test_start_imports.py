@@ -11,9 +11,9 @@ HEAVY = ("sklearn", "scipy", "alembic", "mako", "pandas", "pyarrow", "matplotlib
 
 PROBE = """
 import sys
-import standalone.running
-from standalone.app import import_members
-import_members()
+import standalone.serving
+
+
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

@@ -8,6 +8,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
+from uuid_utils.compat import uuid7
+
 from chassis.clock import VirtualClock
 from chassis.consumer import Received
 from chassis.event_log import StoredRecord
@@ -26,9 +29,6 @@ from contracts.event import Event, Money
 from contracts.identity import customer_id_for
 from interaction.app import build
 from interaction.settings import InteractionSettings
-from sqlalchemy import text
-from uuid_utils.compat import uuid7
-
 from tests.conftest import INSTALLATION, ClientFor, SettingsFor
 from tests.integration.test_interaction_recording import NOW, purchase
 

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+
 from chassis.clock import VirtualClock
 from chassis.service import Service
 from contracts.envelope import Envelope
@@ -17,8 +18,6 @@ from contracts.identity import customer_id_for
 from contracts.interaction import HistoryRecorded, InteractionRecorded
 from interaction.app import build
 from interaction.settings import InteractionSettings
-from sqlalchemy import text
-
 from tests.conftest import INSTALLATION, ClientFor, SettingsFor
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -86,7 +85,10 @@ async def test_a_second_arrival_changes_nothing_and_says_whether_it_differs(
         ({"channel": "smoke"}, "/channel"),
         ({"colour": "red"}, "/colour"),
         ({"amount": {"amount": "-1", "currency": "EUR"}}, "/amount/amount"),
-        ({"amount": {"amount": "NaN", "currency": "EUR"}}, ""),
+        ({"amount": {"amount": "NaN", "currency": "EUR"}}, "/amount/amount"),
+        ({"lines": [{"product": "a", "amount": 1, "unit_cost": "-NaN"}]}, "/lines/0/unit_cost"),
+        ({"lines": [{"product": "a", "amount": 1, "unit_cost": "1e900000"}]}, "/lines/0/unit_cost"),
+        ({"lines": [{"product": "a", "amount": 1, "unit_cost": "1" * 60}]}, "/lines"),
         ({"amount": {"amount": "1", "currency": "XQX"}}, "/amount/currency"),
         ({"amount": {"amount": "1", "currency": "USD"}}, "/amount/currency"),
         ({"occurred_at": "2024-05-01T08:26:00"}, "/occurred_at"),
@@ -152,10 +154,11 @@ async def test_more_than_five_thousand_items_are_refused(client: httpx.AsyncClie
 async def test_history_travels_in_chunks_and_is_known_when_it_happened(
     client: httpx.AsyncClient, service: Service
 ) -> None:
+    then = "2020-01-01T00:00:00Z"
     items = [
-        purchase(str(n), backfill=True, customer={"source": "shop", "external_id": str(n)}, occurred_at="2020-01-01T00:00:00Z")
+        purchase(str(n), backfill=True, customer={"source": "shop", "external_id": str(n)}, occurred_at=then)
         for n in range(100)
-    ]  # fmt: skip
+    ]
     answer = await client.post("/v1/interactions/bulk", json=items)
     assert answer.json()["accepted"] == 100
     envelopes = await published(service)

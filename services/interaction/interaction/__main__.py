@@ -1,7 +1,6 @@
 """`python -m interaction api|worker|migrate`."""
 
 from chassis.cli import run
-
 from interaction.app import build
 from interaction.settings import InteractionSettings
 

@@ -6,7 +6,6 @@ from chassis.clock import Clock, clock_for
 from chassis.database import Database
 from chassis.event_log import open_event_log
 from chassis.service import Service, assemble
-
 from interaction.endpoints import recording, timeline
 from interaction.entries import Entry, Outcome
 from interaction.handlers import SUBSCRIPTIONS

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
-from contracts.event import Channel, InteractionKind
 from msgspec import Meta, Struct
+
+from contracts.event import Channel, InteractionKind
 
 MAX_BODY_BYTES = 64_000
 MAX_LINES = 2_000
@@ -47,7 +48,7 @@ class LineBody(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False)
     unit_cost: Decimal | None = None
 
 
-class InteractionBody(Struct, forbid_unknown_fields=True):
+class InteractionBody(Struct, forbid_unknown_fields=True, gc=False):
     """One contact or transaction. `(source, source_id)` deduplicates; `backfill` marks history, which is never news."""
 
     source: Source

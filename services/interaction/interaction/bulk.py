@@ -12,7 +12,7 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 def split(body: bytes, content_type: str) -> list[bytes]:
     """The items of a JSON array, or the lines of NDJSON. Raises BatchTooLarge or MalformedInteraction."""
-    if "ndjson" in content_type or "jsonl" in content_type or not body.lstrip()[:1] == b"[":
+    if "ndjson" in content_type or "jsonl" in content_type or body.lstrip()[:1] != b"[":
         items = [line for line in body.splitlines() if line and not line.isspace()]
     else:
         items = _items_of(body)

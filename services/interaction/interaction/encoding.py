@@ -5,23 +5,26 @@ A test holds both forms equal.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from chassis.outbox import OutboxRow
+from msgspec import Raw, Struct
+
 from chassis.trace import TraceContext
 from contracts.catalogue import PARTITION_COUNT
 from contracts.interaction import HistoryRecorded, InteractionRecorded
-from msgspec import Raw, Struct
-from uuid_utils.compat import uuid7
-
 from interaction.bodies import MoneyBody, encoder
 from interaction.entries import Entry, FactsBody
+from interaction.ids import new_id
+
+# Event id, topic, key and payload, as the outbox has them.
+OutboxRecord = tuple[UUID, str, str, bytes]
 
 MAX_CHUNK_ROWS = 500
 MAX_CHUNK_BYTES = 800_000
+_SCHEMA_OF = {event.wire_name: f"stave:events/{event.wire_name}" for event in (InteractionRecorded, HistoryRecorded)}
 _NO_LINES = Raw(b"[]")
 _NO_FACTS = FactsBody()
 
@@ -29,14 +32,14 @@ _NO_FACTS = FactsBody()
 class ExternalIdFields(Struct, gc=False):
     """A customer's id in another system."""
 
-    source: str
+    source: str | None
     id: str
 
 
 class RecordedFields(Struct, gc=False):
     """The data of `interaction.recorded.v1`."""
 
-    customer_id: UUID
+    customer_id: UUID | None
     id: UUID
     source: str
     source_id: str
@@ -60,7 +63,7 @@ class HistoryFields(Struct, omit_defaults=True, gc=False):
     """One row of `interaction.history_recorded.v1`."""
 
     id: UUID
-    customer_id: UUID
+    customer_id: UUID | None
     channel: str
     kind: str
     occurred_at: datetime
@@ -100,11 +103,13 @@ class EnvelopeFields(Struct, gc=False):
     data: Any
 
 
-def recorded_row(entry: Entry, at: datetime) -> OutboxRow:
+def recorded_row(entry: Entry, at: datetime) -> OutboxRecord:
     """The outbox row of `InteractionRecorded`."""
     body = entry.body
+    customer = body.customer
     fields = RecordedFields(
-        _known(entry.survivor_id), entry.id, body.source, body.source_id, _external_id(entry),
+        entry.survivor_id, entry.id, body.source, body.source_id,
+        None if customer.external_id is None else ExternalIdFields(customer.source, customer.external_id),
         body.channel, body.direction, body.kind, entry.occurred_at, entry.known_at, body.amount, body.cost_to_serve,
         entry.margin, entry.margin_assumed, entry.discount, Raw(entry.lines_json) if entry.lines_json else _NO_LINES,
         entry.facts or _NO_FACTS, False,
@@ -112,11 +117,11 @@ def recorded_row(entry: Entry, at: datetime) -> OutboxRow:
     return _enveloped(InteractionRecorded, fields, str(entry.survivor_id), trace=entry.trace, at=at)
 
 
-def history_rows(entries: Iterable[Entry], currency: str, at: datetime) -> list[OutboxRow]:
+def history_rows(entries: Iterable[Entry], currency: str, at: datetime) -> list[OutboxRecord]:
     """The outbox rows of `HistoryRecorded`, one for each chunk of a shard."""
     by_shard: dict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
-        by_shard[_known(entry.survivor_id).int % PARTITION_COUNT].append(entry)
+        by_shard[shard_of(entry)].append(entry)
     rows = []
     for shard, members in sorted(by_shard.items()):
         for chunk in _chunks([encoder.encode(_history(entry)) for entry in members]):
@@ -127,10 +132,15 @@ def history_rows(entries: Iterable[Entry], currency: str, at: datetime) -> list[
     return rows
 
 
+def shard_of(entry: Entry) -> int:
+    """The shard of a customer's history."""
+    return 0 if entry.survivor_id is None else entry.survivor_id.int % PARTITION_COUNT
+
+
 def _history(entry: Entry) -> HistoryFields:
     body = entry.body
     return HistoryFields(
-        entry.id, _known(entry.survivor_id), body.channel, body.kind, entry.occurred_at, _external_id(entry),
+        entry.id, entry.survivor_id, body.channel, body.kind, entry.occurred_at, _external_id(entry),
         entry.worth, entry.margin, entry.margin_assumed, entry.discount, [line.product for line in body.lines],
         entry.facts,
     )  # fmt: skip
@@ -151,39 +161,17 @@ def _chunks(encoded: Sequence[bytes]) -> list[list[Raw]]:
 
 def _external_id(entry: Entry) -> ExternalIdFields | None:
     customer = entry.body.customer
-    if customer.source is None or customer.external_id is None:
-        return None
-    return ExternalIdFields(customer.source, customer.external_id)
-
-
-def _known(customer_id: UUID | None) -> UUID:
-    if customer_id is None:
-        raise ValueError("identities must be resolved before an entry is published")
-    return customer_id
+    return None if customer.external_id is None else ExternalIdFields(customer.source, customer.external_id)
 
 
 def _enveloped(
     event: type[InteractionRecorded] | type[HistoryRecorded], fields: Struct, subject: str,
     *, trace: TraceContext, at: datetime, backfill: bool = False,
-) -> OutboxRow:  # fmt: skip
-    event_id = uuid7()
+) -> OutboxRecord:  # fmt: skip
+    event_id = new_id()
     name = event.wire_name
-    payload = encoder.encode(
-        EnvelopeFields(
-            "1.0",
-            event_id,
-            "stave/interaction",
-            name,
-            subject,
-            subject,
-            at.astimezone(UTC),
-            "application/json",
-            f"stave:events/{name}",
-            trace.traceparent,
-            trace.correlation_id,
-            trace.causation_id,
-            backfill,
-            fields,
-        )  # fmt: skip
-    )
-    return OutboxRow(event_id, event.topic, subject, payload)
+    envelope = EnvelopeFields(
+        "1.0", event_id, "stave/interaction", name, subject, subject, at, "application/json", _SCHEMA_OF[name],
+        trace.traceparent, trace.correlation_id, trace.causation_id, backfill, fields,
+    )  # fmt: skip
+    return event_id, event.topic, subject, encoder.encode(envelope)

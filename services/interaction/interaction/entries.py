@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from chassis.trace import TraceContext
 from msgspec import Struct
 
+from chassis.trace import TraceContext
 from interaction.bodies import InteractionBody
 
 
@@ -24,7 +24,7 @@ class FactsBody(Struct, omit_defaults=True, gc=False):
     delivery_id: UUID | None = None
 
 
-class Entry(Struct):
+class Entry(Struct, gc=False):
     """One accepted interaction. Times are UTC; margin, discount and `worth` are in the reporting currency.
 
     `customer_id` is the profile the identity belongs to, `survivor_id` the one it lives on in after merges; both are
@@ -53,7 +53,7 @@ class Entry(Struct):
         return self.body.source, self.body.source_id
 
 
-class Outcome(Struct, omit_defaults=True):
+class Outcome(Struct, omit_defaults=True, gc=False):
     """What became of an entry; `differs`: the body that came first was another."""
 
     id: UUID

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis.consumer import Received, Subscriptions
 from chassis.database import raw_connection
 from chassis.trace import trace_from
@@ -18,11 +20,11 @@ from contracts.customer import (
     CustomerUnmerged,
     CustomerUpdated,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from interaction.acceptance import enter, own_body
+from contracts.event import InteractionKind
+from interaction.acceptance import appraise
+from interaction.bodies import CustomerReference, InteractionBody
 from interaction.domain.aliases import Merge
-from interaction.domain.touches import channel_of
+from interaction.domain.touches import OWN_SOURCE, channel_of
 from interaction.entries import Entry
 from interaction.repository import customers
 from interaction.service import InteractionParts, record
@@ -127,14 +129,15 @@ def _touch(
     event, envelope = received.event, received.envelope
     ids = {name: getattr(event, name, None) for name in ("alert_id", "decision_id", "delivery_id")}
     told = {name: value for name, value in {**ids, **properties}.items() if value is not None}
-    body = own_body(
-        event.customer_id, kind=fields["kind"], source_id=fields["source_id"], channel=channel_of(fields["means"]),
-        occurred_at=at, properties=msgspec.to_builtins(told),
+    body = InteractionBody(
+        source=OWN_SOURCE, source_id=fields["source_id"], customer=CustomerReference(id=event.customer_id),
+        channel=channel_of(fields["means"]), kind=cast(InteractionKind, fields["kind"]), occurred_at=at,
+        direction="outbound", properties=msgspec.to_builtins(told),
     )  # fmt: skip
     trace = trace_from(envelope.traceparent, envelope.correlationid, envelope.id)
     # Our own clock may run behind the one that dated the event; what we did ourselves is never in the future.
     rules = parts.rules(not_before=at)
-    return enter(body, rules, trace=trace)
+    return appraise(body, rules, trace=trace)
 
 
 async def _record_own(session: AsyncSession, entries: Sequence[Entry], parts: InteractionParts) -> None:

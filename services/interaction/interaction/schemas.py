@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from contracts.event import Channel, InteractionKind
 from pydantic import BaseModel, Field, PlainSerializer
+
+from contracts.event import Channel, InteractionKind
 
 # Exact numbers are strings on the wire, without the zeros that the column's scale would add.
 Number = Annotated[Decimal, PlainSerializer(lambda value: plain(value), return_type=str)]

@@ -7,16 +7,15 @@ from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
-from chassis.clock import Clock
-from chassis.database import Database, raw_connection
-from chassis.outbox import OutboxRow
-from contracts.identity import customer_id_for
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from interaction.acceptance import Rules
-from interaction.encoding import history_rows, recorded_row
+from chassis.clock import Clock
+from chassis.database import Database, raw_connection
+from contracts.identity import customer_id_for
+from interaction.encoding import OutboxRecord, history_rows, recorded_row
 from interaction.entries import Entry, Outcome
 from interaction.metrics import DIFFERING, DUPLICATES, RECORDED
+from interaction.refusals import CLOCK_SKEW, Rules
 from interaction.repository import recording
 from interaction.settings import InteractionSettings
 from interaction.writer import Writer
@@ -36,7 +35,8 @@ class InteractionParts:
         settings = self.settings
         rates = {**settings.fx_rates, settings.currency: Decimal(1)}
         now = self.clock.business_now()
-        return Rules(settings.currency, rates, settings.margin_rate, max(now, not_before or now))
+        now = max(now, not_before or now)
+        return Rules(settings.currency, rates, settings.margin_rate, now, now + CLOCK_SKEW)
 
 
 async def record(session: AsyncSession, entries: Sequence[Entry], settings: InteractionSettings) -> list[Outcome]:
@@ -56,7 +56,7 @@ async def record(session: AsyncSession, entries: Sequence[Entry], settings: Inte
     return outcomes
 
 
-def _events(entries: Sequence[Entry], currency: str) -> list[OutboxRow]:
+def _events(entries: Sequence[Entry], currency: str) -> list[OutboxRecord]:
     at = datetime.now(UTC)
     rows = [recorded_row(entry, at) for entry in entries if not entry.body.backfill]
     return rows + history_rows((entry for entry in entries if entry.body.backfill), currency, at)

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from chassis.cursors import Page, decode_cursor, encode_cursor
 from chassis.database import AsyncReadSession
-
 from interaction.errors import CustomerDoesNotExist, InteractionDoesNotExist
 from interaction.repository import timeline as repository
 from interaction.repository.timeline import Filter
@@ -39,7 +38,7 @@ async def get_interaction(session: AsyncReadSession, interaction_id: UUID, *, cu
     row = await repository.find_interaction(session, interaction_id)
     if row is None:
         raise InteractionDoesNotExist("No interaction has this id.")
-    return _interaction(row, currency)
+    return _interaction({**row}, currency)
 
 
 def _interaction(row: Mapping[str, Any], currency: str) -> Interaction:

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from chassis.database import is_transient
-
 from interaction.entries import Entry, Outcome
 from interaction.errors import WriterIsBusy
 from interaction.metrics import WRITER_BATCH

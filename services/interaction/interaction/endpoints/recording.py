@@ -4,12 +4,12 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
+from fastapi import Depends, Request, Response
+
 from chassis.api import Router
 from chassis.dependencies import WriteSession, parts_of, requires
 from chassis.errors import Problem, body_of
 from chassis.trace import current_trace
-from fastapi import Depends, Request, Response
-
 from interaction.acceptance import accept
 from interaction.bodies import encoder, json_schema
 from interaction.bulk import MAX_BATCH_BYTES, MAX_ITEMS, split

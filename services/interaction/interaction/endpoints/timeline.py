@@ -3,13 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
+from fastapi import Depends, Query
+from pydantic import AwareDatetime
+
 from chassis.api import Router
 from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page
 from chassis.dependencies import ReadSession, parts_of, requires
 from contracts.event import Channel, InteractionKind
-from fastapi import Depends, Query
-from pydantic import AwareDatetime
-
 from interaction.repository.timeline import Filter
 from interaction.schemas import Interaction
 from interaction.service import InteractionParts

@@ -27,7 +27,7 @@ async def add_customers(connection: asyncpg.Connection, customer_ids: Sequence[U
 
 
 async def save_identities(connection: asyncpg.Connection, owners: dict[tuple[str, str], UUID]) -> None:
-    """Take over who owns external ids; one that belongs to a profile merged into the new owner stays, for un-merging."""
+    """Take over who owns external ids; one of a profile merged into the new owner stays its own, for un-merging."""
     await connection.execute(
         _SAVE_IDENTITIES, [key[0] for key in owners], [key[1] for key in owners], list(owners.values())
     )  # fmt: skip
@@ -58,7 +58,8 @@ async def remove_merge(connection: asyncpg.Connection, customer_id: UUID) -> Non
 async def resolve_survivors(connection: asyncpg.Connection, customer_ids: Sequence[UUID]) -> None:
     """Work out anew who survives among everybody that merges connect with these customers."""
     rows = await connection.fetch(
-        "WITH RECURSIVE family AS (SELECT unnest($1::uuid[]) AS id UNION SELECT related.id FROM family CROSS JOIN LATERAL "
+        "WITH RECURSIVE family AS (SELECT unnest($1::uuid[]) AS id "
+        "UNION SELECT related.id FROM family CROSS JOIN LATERAL "
         "(SELECT into_id AS id FROM customers WHERE customers.id = family.id AND into_id IS NOT NULL "
         "UNION ALL SELECT customers.id FROM customers WHERE into_id = family.id) AS related) "
         "SELECT customers.id, into_id, merged_at FROM customers JOIN family USING (id) WHERE into_id IS NOT NULL",

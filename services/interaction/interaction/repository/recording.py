@@ -5,14 +5,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
-from chassis.outbox import CHANNEL, OutboxRow
 
+from chassis.outbox import CHANNEL
+from interaction.encoding import OutboxRecord
 from interaction.entries import Entry
 
 ExternalKey = tuple[str, str]
 
 _FIND_IDENTITIES = """
-SELECT wanted.source, wanted.external_id, found.customer_id, coalesce(merged.survivor_id, found.customer_id) AS survivor_id
+SELECT wanted.source, wanted.external_id, found.customer_id, coalesce(merged.survivor_id, found.customer_id)
 FROM unnest($1::text[], $2::text[]) AS wanted (source, external_id)
 JOIN identities AS found ON found.source = wanted.source AND found.external_id = wanted.external_id
 LEFT JOIN customers AS merged ON merged.id = found.customer_id
@@ -26,7 +27,8 @@ ORDER BY new.source COLLATE "C", new.external_id COLLATE "C" ON CONFLICT DO NOTH
 """
 _CLAIM = """
 INSERT INTO deduplication (source, source_id, interaction_id, body_hash)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[]) AS new (source, source_id, interaction_id, body_hash)
+SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[])
+    AS new (source, source_id, interaction_id, body_hash)
 ORDER BY new.source COLLATE "C", new.source_id COLLATE "C" ON CONFLICT DO NOTHING
 """
 _FIND_CLAIMS = """
@@ -112,9 +114,7 @@ def _interaction_record(entry: Entry) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-async def add_outbox(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+async def add_outbox(connection: asyncpg.Connection, rows: Sequence[OutboxRecord]) -> None:
     """Append to the outbox, in order, and wake its relay at commit."""
-    await connection.copy_records_to_table(
-        "outbox", records=[(row.event_id, row.topic, row.key, row.payload) for row in rows], columns=_OUTBOX_COLUMNS
-    )
+    await connection.copy_records_to_table("outbox", records=rows, columns=_OUTBOX_COLUMNS)
     await connection.execute("SELECT pg_notify($1, '')", CHANNEL)

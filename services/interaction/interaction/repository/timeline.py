@@ -1,12 +1,13 @@
 """Reads of the log: a customer's timeline and single interactions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy import RowMapping, text
+
 from chassis.database import AsyncReadSession
-from sqlalchemy import text
 
 _COLUMNS = (
     "id, customer_id, source, source_id, channel, direction, kind, occurred_at, known_at, amount, currency, "
@@ -57,7 +58,7 @@ async def get_family(session: AsyncReadSession, customer_id: UUID) -> Family:
 
 async def list_timeline(
     session: AsyncReadSession, family: Family, *, wanted: Filter, before: tuple[datetime, UUID], limit: int
-) -> Sequence[Mapping[str, Any]]:
+) -> Sequence[RowMapping]:
     """Interactions older than `before`, newest first."""
     found = await session.execute(
         text(_TIMELINE),
@@ -69,7 +70,7 @@ async def list_timeline(
     return found.mappings().all()
 
 
-async def find_interaction(session: AsyncReadSession, interaction_id: UUID) -> Mapping[str, Any] | None:
+async def find_interaction(session: AsyncReadSession, interaction_id: UUID) -> RowMapping | None:
     """One interaction; `customer_id` is the survivor's."""
     found = await session.execute(
         text(

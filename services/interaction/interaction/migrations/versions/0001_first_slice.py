@@ -1,13 +1,14 @@
 """The log, its deduplication, and the local map of identities."""
 
 from alembic import op
+
 from chassis.migrations import create_chassis_tables
 
 revision = "0001"
 down_revision = None
 
-# Deduplication has a table of its own, so that the log can be partitioned by time. Keys compare by bytes ("C"), which is
-# both faster and independent of the server's locale.
+# Deduplication has a table of its own, so that the log can be partitioned by time. Keys compare by bytes ("C"), which
+# is both faster and independent of the server's locale.
 TABLES = """
 CREATE TABLE interactions (
     id uuid PRIMARY KEY,

@@ -62,7 +62,10 @@ class Front:
             try:
                 await self._answer(exchange)
             except Problem as problem:
+                if exchange.started:
+                    raise
                 REFUSED.labels(problem.code).inc()
+                logger.info("%s refused: %s", scope["method"], problem.code)
                 await exchange.refuse(problem)
             finally:
                 self._record(exchange)

@@ -9,11 +9,12 @@ import pytest
 
 from chassis.identity import IdentityVerifier
 from gateway.app import Gateway
+from gateway.errors import ServiceUnreachable
 from gateway.settings import GatewaySettings
 from gateway.upstreams import AsgiUpstream, Receive, Scope, Send
 from tests.conftest import SettingsFor
 from tests.support.eventually import eventually
-from tests.support.gateway import Mirror, client_of, issue, mirrored, open_gateway
+from tests.support.gateway import Mirror, client_of, issue, mirrored, open_gateway, served
 
 
 @pytest.fixture
@@ -143,6 +144,22 @@ async def test_a_service_that_breaks_off_is_a_problem_not_a_hang(settings_for: S
         answer = await client.get("/v1/customers")
     assert (answer.status_code, answer.json()["code"]) == (502, "service_failed")
     assert "secret" not in answer.text
+
+
+async def test_half_an_answer_breaks_the_connection_and_is_never_taken_for_a_whole_one(
+    settings_for: SettingsFor,
+) -> None:
+    async def breaking(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise ServiceUnreachable("gone in the middle")
+
+    settings, upstreams = await settings_for(GatewaySettings), {"customer": AsgiUpstream(breaking)}
+    async with open_gateway(settings, upstreams) as gateway, served(gateway.app) as url:
+        _, key = await issue(gateway, "admin")
+        async with httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {key}"}) as client:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.get("/v1/customers")
 
 
 async def test_an_origin_that_is_allowed_may_call_from_a_browser(settings_for: SettingsFor, mirror: Mirror) -> None:

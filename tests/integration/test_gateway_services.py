@@ -42,7 +42,7 @@ async def gateway(settings_for: SettingsFor, services: dict[str, Service]) -> As
 
 def routes_of(service: Service) -> list[tuple[str, str]]:
     return [
-        (method, route.path)
+        (method, route.path_format)
         for route in service.app.router.routes
         if isinstance(route, APIRoute) and not ASKED_BY_THE_GATEWAY.match(route.path)
         for method in sorted(route.methods)

@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Self
 
 import numpy as np
-from contracts.event import OWN_TOUCHES
 from numpy.typing import ArrayLike, NDArray
+
+from contracts.event import OWN_TOUCHES
 
 COLUMNS: tuple[str, ...] = (
     "purchase_count", "purchase_amount", "margin", "discount", "item_count", "return_count", "return_amount",
@@ -104,7 +105,7 @@ class ActivityTable:
         customers, days = np.asarray(customer, np.int64), np.asarray(day, np.int64)
         known = np.asarray(known_day, np.int64)
         values = np.asarray(sums, np.float64).reshape(len(customers), len(COLUMNS))
-        if customers.size and not (0 <= customers.min() and customers.max() < customer_count):
+        if customers.size and not (customers.min() >= 0 and customers.max() < customer_count):
             raise ValueError("a customer index lies outside 0 … customer_count-1")
         order = np.lexsort((known, days, customers))
         return cls(customer_count, customers[order], days[order], known[order], values[order])

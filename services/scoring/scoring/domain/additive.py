@@ -91,8 +91,10 @@ def flat(value: float = 0.0) -> Shape:
 
 def steps(edges: Sequence[float] | Floats, values: Sequence[float] | Floats, *, missing: float = 0.0) -> Shape:
     """A constant per interval: values[i] up to and with edges[i]; values[-1] above the last."""
-    constants = np.asarray(values, np.float64)
-    return Shape(np.asarray(edges, np.float64), constants, np.zeros(len(constants)), np.zeros(len(constants)), missing)
+    # A tree that only asks "missing or not" splits at infinity; nothing lies beyond.
+    finite = np.asarray([edge for edge in edges if np.isfinite(edge)], np.float64)
+    constants = np.asarray(values, np.float64)[: len(finite) + 1]
+    return Shape(finite, constants, np.zeros(len(constants)), np.zeros(len(constants)), missing)
 
 
 def line(knots: Sequence[float] | Floats, values: Sequence[float] | Floats, *, missing: float = 0.0) -> Shape:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from contracts.event import ReasonCode, Stage, Tier
 
+Outcome = Literal["raise", "update", "clear", "none"]
 AlertStatus = Literal["open", "acted", "snoozed", "dismissed", "cleared"]
 # A change worth telling the one who works on the alert: ten points, or a third of the profit.
 TOLD_PROBABILITY_CHANGE = 0.10
@@ -66,7 +67,7 @@ class AlertState:
 class Assessment:
     """What is to be done. `cause` of a clear is recovered, lost, cancelled or policy; else it says why, or why not."""
 
-    outcome: Literal["raise", "update", "clear", "none"]
+    outcome: Outcome
     cause: str
     expected_profit: float
     recommended: str
@@ -81,8 +82,8 @@ def expected_profit(belief: Belief, policy: AlertPolicy) -> float:
 def assess(previous: AlertState | None, belief: Belief, policy: AlertPolicy, *, now: datetime) -> Assessment:
     """Compare the belief with the customer's latest alert; `now` is business time."""
     profit = expected_profit(belief, policy)
-    alive = previous is not None and previous.status in {"open", "acted", "snoozed"}
-    if previous is not None and alive:
+    outcome: Outcome
+    if previous is not None and previous.status in {"open", "acted", "snoozed"}:
         outcome, cause = _follow(previous, belief, policy, profit=profit, now=now)
     else:
         outcome, cause = _consider(previous, belief, policy, profit=profit, now=now)
@@ -94,7 +95,7 @@ def assess(previous: AlertState | None, belief: Belief, policy: AlertPolicy, *, 
 
 def _follow(
     alert: AlertState, belief: Belief, policy: AlertPolicy, *, profit: float, now: datetime
-) -> tuple[Literal["update", "clear", "none"], str]:
+) -> tuple[Outcome, str]:
     if belief.cancelled:
         return "clear", "cancelled"
     if belief.stage == "lost":
@@ -113,7 +114,7 @@ def _follow(
 
 def _consider(
     previous: AlertState | None, belief: Belief, policy: AlertPolicy, *, profit: float, now: datetime
-) -> tuple[Literal["raise", "none"], str]:
+) -> tuple[Outcome, str]:
     if belief.cancelled:
         return "none", "cancelled"
     if belief.stage in {"lost", "prospect"}:

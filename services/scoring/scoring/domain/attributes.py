@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from contracts.event import ReasonCode
 from numpy.typing import NDArray
+
+from contracts.event import ReasonCode
 
 Floats = NDArray[np.float64]
 Attributes = Mapping[str, object]
@@ -42,7 +43,7 @@ class AttributeSpace:
             code_of = {category: float(code) for code, category in enumerate(known)}
             for index, row in enumerate(rows):
                 value = row.get(name)
-                matrix[index, column] = code_of.get(category_of(value), np.nan) if known else number_of(value)
+                matrix[index, column] = code_of.get(category_of(value) or "", np.nan) if known else number_of(value)
         return matrix
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from contracts.event import Band, Reason
 from numpy.typing import NDArray
 
+from contracts.event import Band, Reason
 from scoring.domain.additive import AdditiveModel, Shape, flat, line, probability_of
 from scoring.domain.attributes import Attributes, AttributeSpace, reason_code_of
 from scoring.domain.features import FEATURE_NAMES

@@ -7,9 +7,9 @@ age by themselves. A customer's row does not depend on who else is in the batch.
 from dataclasses import dataclass
 
 import numpy as np
-from contracts.event import ReasonCode
 from numpy.typing import NDArray
 
+from contracts.event import ReasonCode
 from scoring.domain.activity import ActivityTable, sum_per_customer
 from scoring.domain.rhythm import Rhythm, ordered_gaps, rhythm_of
 
@@ -38,8 +38,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "silence_over_longest_gap", "silence",
-        "{days_since_last_purchase:.0f} days since the last purchase; longest gap so far {longest_gap:.0f}",
-        "one purchase so far",
+        "silent for {silence_over_longest_gap:.0%} of the longest gap so far", "one purchase so far",
     ),
     Feature(
         "longer_gap_share", "silence",
@@ -48,7 +47,6 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("usual_gap", "silence", "buys every {usual_gap:.0f} days on average", "one purchase so far"),
     Feature("median_gap", "silence", "half of the gaps are over {median_gap:.0f} days", "one purchase so far"),
-    Feature("longest_gap", "silence", "longest gap so far {longest_gap:.0f} days", "one purchase so far"),
     Feature("gap_spread", "silence", "gaps vary by {gap_spread:.0f} days", "fewer than three purchases so far"),
     Feature("quiet_share_30", "silence", "{quiet_share_30:.0%} of the time silent for over 30 days", "no purchase yet"),
     Feature("quiet_share_60", "silence", "{quiet_share_60:.0%} of the time silent for over 60 days", "no purchase yet"),
@@ -63,8 +61,10 @@ FEATURES: tuple[Feature, ...] = (
         "visit_trend", "fewer_visits",
         "purchase days in the last 28 days: {purchase_days_28:.0f}; in the last 90: {purchase_days_90:.0f}",
     ),
+    Feature("expected_purchases_30", "fewer_visits", "purchases expected in 30 days: {expected_purchases_30:.1f}"),
     Feature("spend_28", "falling_spend", "spent {spend_28:,.0f} in the last 28 days"),
     Feature("spend_90", "falling_spend", "spent {spend_90:,.0f} in the last 90 days"),
+    Feature("spend_180", "falling_spend", "spent {spend_180:,.0f} in the last 180 days"),
     Feature("recent_spend", "falling_spend", "spent {spend_90:,.0f} in the last 90 days"),
     Feature("spend_trend", "falling_spend", "spent {spend_28:,.0f} in the last 28 days, {spend_90:,.0f} in 90"),
     Feature("average_ticket", "falling_spend", "spends {average_ticket:,.2f} a purchase day", "no purchase yet"),
@@ -79,7 +79,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("usage_28", "low_usage", "uses in the last 28 days: {usage_28:.0f}"),
     Feature("usage_trend", "low_usage", "uses in the last 28 days: {usage_28:.0f}"),
     Feature("contacts_90", "other", "contacts and visits in the last 90 days: {contacts_90:.0f}"),
-    Feature("tenure_days", "new_customer", "customer for {tenure_days:.0f} days", "no purchase yet"),
+    Feature("purchase_days", "new_customer", "purchase days so far: {purchase_days:.0f}"),
 )  # fmt: skip
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 FEATURE_INDEX: dict[str, int] = {name: index for index, name in enumerate(FEATURE_NAMES)}
@@ -90,7 +90,7 @@ def compute_features(activity: ActivityTable, as_of: int) -> Floats:
     known = activity.known_at(as_of)
     rhythm = rhythm_of(known, as_of)
     columns = _silence(rhythm) | _visits(rhythm) | _spending(known, rhythm, as_of) | _service(known, as_of)
-    columns["tenure_days"] = rhythm.tenure
+    columns["purchase_days"] = rhythm.day_count
     return np.column_stack([columns[name] for name in FEATURE_NAMES])
 
 
@@ -108,7 +108,6 @@ def _silence(rhythm: Rhythm) -> dict[str, Floats]:
         "longer_gap_share": np.where(count > 0, (longer + 0.5) / (count + 1.0), np.nan),
         "usual_gap": usual,
         "median_gap": median,
-        "longest_gap": longest,
         "gap_spread": np.where(count > 1, spread, np.nan),
         "quiet_share_30": _quiet_share(rhythm, 30),
         "quiet_share_60": _quiet_share(rhythm, 60),
@@ -127,19 +126,35 @@ def _visits(rhythm: Rhythm) -> dict[str, Floats]:
         "active_weeks_12": rhythm.weeks_within(12),
         "recent_purchase_days": rhythm.fading_days(20.0),
         "steady_purchase_days": rhythm.fading_days(80.0),
+        "expected_purchases_30": _expected_purchases(rhythm),
         "visit_trend": np.log1p(columns["purchase_days_28"]) - np.log1p(rhythm.days_within(56, skip=28) / 2),
     }
 
 
+def _expected_purchases(rhythm: Rhythm) -> Floats:
+    """A rate of the coming 30 days by the form of BG/NBD with round parameters (r .5, alpha 30 days, a .5, b 2).
+
+    A regular's silence lowers it more than a rare buyer's. Parameters of the installation are the value model's.
+    """
+    repeats, silence = np.maximum(rhythm.day_count - 1, 0), np.nan_to_num(rhythm.silence)
+    age = np.nan_to_num(rhythm.tenure) + 30.0
+    late = np.exp(np.minimum((0.5 + repeats) * np.log(age / (age - silence)), 500.0)) * (repeats > 0)
+    alive = 1.0 / (1.0 + 0.5 / (2.0 + np.maximum(repeats - 1, 0)) * late)
+    return np.where(rhythm.day_count > 0, 30.0 * (0.5 + repeats) / age * alive, 0.0)
+
+
 def _spending(known: ActivityTable, rhythm: Rhythm, as_of: int) -> dict[str, Floats]:
     age = as_of - known.day
-    spend, spend_28, spend_90 = (known.total("purchase_amount", age < days) for days in (1 << 40, 28, 90))
+    spend, spend_28, spend_90, spend_180 = (
+        known.total("purchase_amount", age < days) for days in (1 << 40, 28, 90, 180)
+    )
     before = known.total("purchase_amount", (age >= 28) & (age < 84))
     fading = known.column("purchase_amount") * np.exp(-age / 60.0)
     discount = known.total("discount", age < 90)
     return {
         "spend_28": spend_28,
         "spend_90": spend_90,
+        "spend_180": spend_180,
         "recent_spend": sum_per_customer(known.customer, fading, known.customer_count),
         "spend_trend": np.log1p(np.maximum(spend_28, 0)) - np.log1p(np.maximum(before, 0) / 2),
         "average_ticket": _share(spend, rhythm.day_count),
@@ -166,5 +181,5 @@ def _service(known: ActivityTable, as_of: int) -> dict[str, Floats]:
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
-    """part / whole, NaN where there is no whole."""
+    """Part / whole, NaN where there is no whole."""
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)

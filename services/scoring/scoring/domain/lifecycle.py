@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from contracts.event import Stage, Tier
 from numpy.typing import NDArray
 
+from contracts.event import Stage, Tier
 from scoring.domain.activity import ActivityTable
 from scoring.domain.rhythm import rhythm_of
 

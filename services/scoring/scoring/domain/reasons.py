@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from contracts.event import Reason, ReasonCode
 from numpy.typing import NDArray
 
+from contracts.event import Reason, ReasonCode
 from scoring.domain.features import FEATURE_NAMES, FEATURES, Feature
 
 Floats = NDArray[np.float64]

@@ -139,6 +139,12 @@ async def test_only_an_admin_moves_the_clock(gateway: Gateway) -> None:
     assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
 
 
+async def test_a_wrong_method_is_told_all_that_the_path_knows(gateway: Gateway) -> None:
+    async with client_of(gateway, "admin") as client:
+        answer = await client.patch("/v1/keys", json={})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
 async def test_readiness_tells_which_part_is_not_ready(gateway: Gateway, services: Services) -> None:
     async with client_of(gateway) as client:
         assert (await client.get("/health/ready")).json()["status"] == "ok"

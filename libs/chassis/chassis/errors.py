@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 from chassis.database import is_transient
 from chassis.trace import current_trace
@@ -261,9 +262,18 @@ def _pointer(location: Sequence[Any]) -> str:
     return ".".join(str(part) for part in path) or str(place)
 
 
-async def answer_error(_request: Request, error: Exception) -> Response:
+async def answer_error(request: Request, error: Exception) -> Response:
     """FastAPI's handler for the errors it knows."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error.headers = {"Allow": _allowed(request)}
     return answer(problem_of(error))
+
+
+def _allowed(request: Request) -> str:
+    """Every method of a path (RFC 9110 §10.2.1); the framework names those of its first route only."""
+    routes = [route for route in request.app.router.routes if isinstance(route, Route)]
+    methods = [route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for found in methods for method in found}))
 
 
 def register_error_handlers(app: FastAPI) -> None:

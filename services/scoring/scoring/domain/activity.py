@@ -89,7 +89,7 @@ def increments_of(occurrence: Occurrence) -> tuple[float, ...] | None:
 
 @dataclass(frozen=True, slots=True)
 class ActivityTable:
-    """Buckets of customers 0 … customer_count-1 as columns, sorted by customer, day, known_day; customers may have none."""
+    """Buckets of customers 0 … customer_count-1 as columns, sorted by customer, day, known_day."""
 
     customer_count: int
     customer: NDArray[np.int64]
@@ -101,7 +101,7 @@ class ActivityTable:
     def build(
         cls, customer_count: int, customer: ArrayLike, *, day: ArrayLike, known_day: ArrayLike, sums: ArrayLike
     ) -> Self:
-        """Sort and check plain columns; `sums` is (rows, len(COLUMNS)). Equal keys may repeat: all sums are additive."""
+        """Sort and check plain columns; `sums` is (rows, len(COLUMNS)). Equal keys may repeat: sums add up."""
         customers, days = np.asarray(customer, np.int64), np.asarray(day, np.int64)
         known = np.asarray(known_day, np.int64)
         values = np.asarray(sums, np.float64).reshape(len(customers), len(COLUMNS))

@@ -54,7 +54,7 @@ class Belief:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertState:
-    """The customer's latest alert; `told_*` is what its last event said, `ended_at` when it was cleared or dismissed."""
+    """A customer's latest alert: `told_*` is what its last event said, `ended_at` when it was cleared or dismissed."""
 
     status: AlertStatus
     told_probability: float

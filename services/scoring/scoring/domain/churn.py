@@ -93,7 +93,7 @@ class AttributeChurn:
         return self.model.base
 
     def score(self, rows: Sequence[Attributes]) -> Scored:
-        """Score rows of attributes; unknown names are ignored, unknown or missing values have an effect of their own."""
+        """Score rows of attributes; unknown names are ignored, unknown or missing values have an effect."""
         log_odds = self.model.log_odds(self.space.encode(rows))
         return Scored(log_odds, probability_of(log_odds))
 

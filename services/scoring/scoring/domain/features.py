@@ -73,7 +73,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("return_share", "returns", "{return_share:.0%} of spending was returned", "no purchase yet"),
     Feature("returns_90", "returns", "returns in the last 90 days: {returns_90:.0f}"),
     Feature("complaints_90", "complaint", "complaints in the last 90 days: {complaints_90:.0f}"),
-    Feature("severe_complaints_180", "complaint", "severe complaints in the last 180 days: {severe_complaints_180:.0f}"),
+    Feature("severe_complaints_180", "complaint", "severe complaints in half a year: {severe_complaints_180:.0f}"),
     Feature("average_rating_180", "complaint", "rates us {average_rating_180:.1f} on average", "never rated us lately"),
     Feature("late_days_180", "late_payment", "paid {late_days_180:.0f} days late in the last 180 days"),
     Feature("usage_28", "low_usage", "uses in the last 28 days: {usage_28:.0f}"),

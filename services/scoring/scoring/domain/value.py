@@ -8,6 +8,7 @@ rate, shrunk to the mean of all, while the customer is not lost. Under contract:
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -79,12 +80,12 @@ class MarginModel:
     def expected_margin(self, summary: Summary) -> Floats:
         """Margin of a coming purchase day: the customer's own mean drawn to the mean of all."""
         if not self.fitted:
-            weight = summary.x / (summary.x + 3.0)
+            weight = (summary.x + 1) / (summary.x + 4)
             return np.where(summary.bought, weight * summary.margin + (1 - weight) * self.mean, 0.0)
         # Whose margin is not positive stands outside the model; the mean of all would flatter them.
-        m, x = summary.margin, np.where(summary.margin > 0, summary.x, 0.0)
-        expected = self.p * (self.gamma + x * m) / (self.p * x + self.q - 1)
-        return np.where(summary.bought, np.where((summary.x > 0) & (m <= 0), m, expected), 0.0)
+        m, count = summary.margin, summary.x + 1
+        expected = self.p * (self.gamma + count * m) / (self.p * count + self.q - 1)
+        return np.where(summary.bought, np.where(m > 0, expected, m), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,8 @@ class ValueModel:
         """Expected purchase days of the horizon, each piece of it discounted by its middle."""
         ends = np.linspace(0, self.horizon_days, _DISCOUNT_PIECES + 1)
         total, before = np.zeros_like(summary.x), np.zeros_like(summary.x)
-        for start, end in zip(ends[:-1], ends[1:], strict=True):
-            upto = self.purchases.expected_purchases(summary, float(end))
+        for start, end in pairwise(ends.tolist()):
+            upto = self.purchases.expected_purchases(summary, end)
             total += (upto - before) * (1 + self.annual_discount) ** (-(start + end) / 2 / 365)
             before = upto
         return np.where(summary.bought, total, 0.0)
@@ -144,7 +145,13 @@ def prior_value_model() -> ValueModel:
     unknown = MarginModel(1.0, 2.0, 1.0, 0.0, fitted=False)
     bounds = np.array([50.0, 200.0, 1000.0])
     return ValueModel(
-        "past_rate", PurchaseModel(1.0, 1.0, 1.0, 2.0), unknown, 365, DEFAULT_ANNUAL_DISCOUNT, bounds, 0.0
+        "past_rate",
+        PurchaseModel(1.0, 1.0, 1.0, 2.0),
+        unknown,
+        DEFAULT_HORIZON_DAYS,
+        DEFAULT_ANNUAL_DISCOUNT,
+        bounds,
+        0.0,
     )
 
 

@@ -1,0 +1,5 @@
+"""Where Alembic starts."""
+
+from chassis.migrations import run_environment
+
+run_environment()

@@ -1,0 +1,1 @@
+"""The use cases: take behaviour in, score, keep alerts, learn models."""

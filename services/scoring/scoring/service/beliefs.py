@@ -1,0 +1,143 @@
+"""From what is known of customers to what is believed of them: one model call for the whole batch, no database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.event import Reason, Stage, Tier
+from scoring.domain.activity import ActivityTable, day_number
+from scoring.domain.churn import AttributeChurn, BehaviourChurn, prior_behaviour_churn
+from scoring.domain.features import FEATURE_INDEX, compute_features
+from scoring.domain.lifecycle import Evidence, days_until_next_look, evidence_of, stage_of, tiers_of
+from scoring.domain.value import contract_margin
+from scoring.serving import PRIOR_VERSION, Serving
+
+Floats = NDArray[np.float64]
+_NEVER_BOUGHT = prior_behaviour_churn()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of customers, who are the indexes of the activity table."""
+
+    customers: Sequence[UUID]
+    activity: ActivityTable
+    attributes: Mapping[UUID, Mapping[str, Any]] = field(default_factory=dict)
+    monthly_margins: Mapping[UUID, float] = field(default_factory=dict)
+    margin_assumed: frozenset[UUID] = frozenset()
+    stages: Mapping[UUID, Stage] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beliefs:
+    """What is believed of one customer; `why` tells the reasons when they are needed."""
+
+    customer_id: UUID
+    probability: float
+    base: float
+    horizon_days: int
+    model: str
+    prior: bool
+    contractual: bool
+    cancelled: bool
+    expected_margin: float
+    value_horizon_days: int
+    margin_assumed: bool
+    tier: Tier
+    stage: Stage
+    next_look_days: int
+    _model: BehaviourChurn | AttributeChurn
+    _row: Any
+
+    def why(self) -> list[Reason]:
+        """The reasons; base plus their effects is the log-odds of the probability."""
+        if isinstance(self._model, AttributeChurn):
+            return self._model.reasons([self._row])[0]
+        return self._model.reasons(self._row[np.newaxis])[0]
+
+
+def believe(known: Known, serving: Serving, *, now: datetime, lost_after_days: int) -> list[Beliefs]:
+    """Score customers as of the business day of `now`, in the order of `known.customers`."""
+    as_of = day_number(now)
+    features = compute_features(known.activity, as_of)
+    evidence = evidence_of(known.activity, as_of, lost_after_days=lost_after_days)
+    rows = [known.attributes.get(customer, {}) for customer in known.customers]
+    churn = _Churn(serving, features, evidence, rows)
+    margins = _expected_margins(known, serving, evidence, churn=churn, as_of=as_of)
+    bought = np.array([one.purchase_days > 0 or one.contract != "none" for one in evidence], np.bool_)
+    tiers = tiers_of(margins, bought, serving.value.tier_bounds)
+    looks = days_until_next_look(evidence, lost_after_days=lost_after_days)
+    return [
+        Beliefs(
+            customer_id=customer,
+            expected_margin=float(margins[index]),
+            tier=tiers[index],
+            stage=stage_of(evidence[index], known.stages.get(customer), lost_after_days=lost_after_days).stage,
+            next_look_days=looks[index],
+            cancelled=evidence[index].contract == "ended",
+            contractual=evidence[index].contract == "active",
+            value_horizon_days=serving.value.horizon_days,
+            margin_assumed=customer in known.margin_assumed,
+            **churn.of(index),
+        )
+        for index, customer in enumerate(known.customers)
+    ]
+
+
+class _Churn:
+    """Which model speaks for whom: attributes under contract, else behaviour, the prior for who never bought."""
+
+    def __init__(
+        self, serving: Serving, features: Floats, evidence: Sequence[Evidence], rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        self._serving, self._features, self._rows = serving, features, rows
+        self._contract = np.array([one.contract != "none" for one in evidence], np.bool_)
+        self._bought = ~np.isnan(features[:, FEATURE_INDEX["days_since_last_purchase"]])
+        self.probability = serving.behaviour.score(features).probability
+        never = ~self._bought & ~self._contract
+        self.probability[never] = _NEVER_BOUGHT.score(features[never]).probability
+        under = np.flatnonzero(self._contract).tolist()
+        if under:
+            self.probability[under] = serving.attributes.score([rows[index] for index in under]).probability
+
+    def horizon_days(self, index: int) -> int:
+        """The horizon of the model that speaks for a customer."""
+        return self.of(index)["horizon_days"]  # type: ignore[no-any-return]
+
+    def of(self, index: int) -> dict[str, Any]:
+        """The fields of Beliefs that the churn model fills."""
+        serving = self._serving
+        model: BehaviourChurn | AttributeChurn
+        if self._contract[index]:
+            model, version, row = serving.attributes, serving.attributes_version, self._rows[index]
+        elif self._bought[index]:
+            model, version, row = serving.behaviour, serving.behaviour_version, self._features[index]
+        else:
+            model, version, row = _NEVER_BOUGHT, f"churn/{PRIOR_VERSION}", self._features[index]
+        return {
+            "probability": float(self.probability[index]), "base": model.base, "horizon_days": model.horizon_days,
+            "model": version, "prior": model.prior, "_model": model, "_row": row,
+        }  # fmt: skip
+
+
+def _expected_margins(
+    known: Known, serving: Serving, evidence: Sequence[Evidence], *, churn: _Churn, as_of: int
+) -> Floats:
+    margins = serving.value.expected_margin(known.activity, as_of)
+    for index, one in enumerate(evidence):
+        monthly = known.monthly_margins.get(known.customers[index])
+        if one.contract == "none":
+            continue
+        margins[index] = 0.0
+        if monthly is not None and one.contract == "active":
+            months = churn.horizon_days(index) * 12 / 365
+            leave = 1 - (1 - churn.probability[index]) ** (1 / months)
+            margins[index] = contract_margin(
+                np.array([monthly]), np.array([leave]), horizon_days=serving.value.horizon_days
+            )[0]
+    return margins

@@ -1,8 +1,7 @@
 """`python -m campaign api|worker|migrate`."""
 
-from chassis.cli import run
-
 from campaign.app import build
 from campaign.settings import CampaignSettings
+from chassis.cli import run
 
 run(build, CampaignSettings)

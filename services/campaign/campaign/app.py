@@ -1,11 +1,6 @@
 """The campaign service put together."""
 
 from aiohttp.abc import AbstractResolver
-from chassis.clock import Clock, clock_for
-from chassis.database import Database
-from chassis.event_log import open_event_log
-from chassis.notify import Listener
-from chassis.service import Service, assemble
 
 from campaign.channels.guard import AddressGuard
 from campaign.dispatcher import Dispatcher
@@ -16,6 +11,11 @@ from campaign.repository.deliveries import CHANNEL
 from campaign.schedulers import DeliveryPruner, Reconsiderer
 from campaign.sealing import Seal
 from campaign.settings import CampaignSettings
+from chassis.clock import Clock, clock_for
+from chassis.database import Database
+from chassis.event_log import open_event_log
+from chassis.notify import Listener
+from chassis.service import Service, assemble
 
 
 def build(
@@ -24,9 +24,7 @@ def build(
     """The service on its database and the event log; `resolver` answers for partners' host names."""
     clock = clock or clock_for(settings.clock)
     database = Database(settings.database_url_for("campaign"), name="campaign")
-    guard = AddressGuard(
-        settings.allowed_networks, https_only=settings.environment == "production", resolver=resolver
-    )
+    guard = AddressGuard(settings.allowed_networks, https_only=settings.environment == "production", resolver=resolver)
     parts = CampaignParts(settings, database, clock, Seal(settings.key), guard)
     listener = Listener(database)
     return assemble(

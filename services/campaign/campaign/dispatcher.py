@@ -9,8 +9,6 @@ import logging
 from collections.abc import Sequence
 from uuid import UUID
 
-from chassis.worker import Wake
-
 from campaign.channels.email import EmailSender
 from campaign.channels.webhook import Endpoint, WebhookSender
 from campaign.domain.retries import Attempt
@@ -20,6 +18,7 @@ from campaign.recorder import Recorder, Tried
 from campaign.repository import deliveries as delivery_rows
 from campaign.repository import webhook_endpoints as endpoint_rows
 from campaign.repository.query import Row
+from chassis.worker import Wake
 
 logger = logging.getLogger(__name__)
 
@@ -102,10 +101,12 @@ class Dispatcher:
         """Know the endpoints as they are now: a lane for each, the keys that sign at this moment."""
         settings = self._parts.settings
         self._endpoints = {
-            str(row["id"]): Endpoint(row["id"], row["url"], row["payload"], [self._key(row["id"], one) for one in row["sealed"]])
+            str(row["id"]): Endpoint(
+                row["id"], row["url"], row["payload"], [self._key(row["id"], one) for one in row["sealed"]]
+            )
             for row in rows
         }
-        wanted = {key: settings.webhook_concurrency for key in self._endpoints} | {EMAIL_LANE: _EMAILS_AT_ONCE}
+        wanted = dict.fromkeys(self._endpoints, settings.webhook_concurrency) | {EMAIL_LANE: _EMAILS_AT_ONCE}
         for key, limit in wanted.items():
             if key not in self._lanes:
                 pause = settings.webhook_breaker_pause.total_seconds()

@@ -3,6 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from campaign.parts import CampaignParts
+from campaign.service import customers
+from campaign.service.alerts import clear_alerts, consider_alerts
+from campaign.service.fan_out import OFFERED, fan_out
 from chassis.consumer import Received, Subscriptions
 from contracts.campaign import ActionDecided
 from contracts.customer import (
@@ -16,50 +22,58 @@ from contracts.customer import (
     CustomerUpdated,
 )
 from contracts.scoring import ChurnAlert, ChurnAlertCleared, ChurnAlertRaised, ChurnAlertUpdated, CustomerScored
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from campaign.parts import CampaignParts
-from campaign.service import customers
-from campaign.service.alerts import clear_alerts, consider_alerts
-from campaign.service.fan_out import OFFERED, fan_out
 
 
-async def on_customer_changed(session: AsyncSession, received: Sequence[Received[CustomerProfile]], parts: CampaignParts) -> None:
+async def on_customer_changed(
+    session: AsyncSession, received: Sequence[Received[CustomerProfile]], parts: CampaignParts
+) -> None:
     """Keep the profile."""
     await customers.keep_profiles(session, received)
     await fan_out(session, received, parts)
 
 
-async def on_consent_changed(session: AsyncSession, received: Sequence[Received[ConsentChanged]], parts: CampaignParts) -> None:
+async def on_consent_changed(
+    session: AsyncSession, received: Sequence[Received[ConsentChanged]], parts: CampaignParts
+) -> None:
     """Keep the consent."""
     await customers.keep_consents(session, received)
     await fan_out(session, received, parts)
 
 
-async def on_contact_changed(session: AsyncSession, received: Sequence[Received[ContactChanged]], parts: CampaignParts) -> None:
+async def on_contact_changed(
+    session: AsyncSession, received: Sequence[Received[ContactChanged]], parts: CampaignParts
+) -> None:
     """Keep the contact points; they never reach a partner."""
     await customers.keep_contacts(session, received)
 
 
-async def on_customer_merged(session: AsyncSession, received: Sequence[Received[CustomerMerged]], parts: CampaignParts) -> None:
+async def on_customer_merged(
+    session: AsyncSession, received: Sequence[Received[CustomerMerged]], parts: CampaignParts
+) -> None:
     """Follow the merge."""
     await customers.merge(session, received)
     await fan_out(session, received, parts)
 
 
-async def on_customer_unmerged(session: AsyncSession, received: Sequence[Received[CustomerUnmerged]], parts: CampaignParts) -> None:
+async def on_customer_unmerged(
+    session: AsyncSession, received: Sequence[Received[CustomerUnmerged]], parts: CampaignParts
+) -> None:
     """Take the merge back."""
     await customers.unmerge(session, received)
     await fan_out(session, received, parts)
 
 
-async def on_customer_erased(session: AsyncSession, received: Sequence[Received[CustomerErased]], parts: CampaignParts) -> None:
+async def on_customer_erased(
+    session: AsyncSession, received: Sequence[Received[CustomerErased]], parts: CampaignParts
+) -> None:
     """Forget the customer."""
     await customers.erase(session, received, parts)
     await fan_out(session, received, parts)
 
 
-async def on_customer_scored(session: AsyncSession, received: Sequence[Received[CustomerScored]], parts: CampaignParts) -> None:
+async def on_customer_scored(
+    session: AsyncSession, received: Sequence[Received[CustomerScored]], parts: CampaignParts
+) -> None:
     """Keep the newest beliefs."""
     await customers.keep_scores(session, received)
     await fan_out(session, received, parts)

@@ -2,8 +2,9 @@
 
 from typing import Any, TypeVar
 
-from chassis.errors import FieldError, Invalid
 from pydantic import BaseModel, ValidationError
+
+from chassis.errors import FieldError, Invalid
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -15,7 +16,8 @@ def patched(current: M, patch: dict[str, Any]) -> M:
         return type(current).model_validate(merged)
     except ValidationError as error:
         faults = [
-            FieldError("".join(f"/{part}" for part in fault["loc"]), str(fault["msg"])) for fault in error.errors()[:100]
+            FieldError("".join(f"/{part}" for part in fault["loc"]), str(fault["msg"]))
+            for fault in error.errors()[:100]
         ]
         raise Invalid("The change leads to something that cannot be accepted.", errors=faults) from None
 

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
 
-from chassis.clock import Clock
-from chassis.database import Database
-from chassis.dependencies import parts_of
 from fastapi import Depends
 from uuid_utils.compat import uuid7
 
@@ -16,6 +13,9 @@ from campaign.domain.gates import Rules
 from campaign.domain.money import Exchange
 from campaign.sealing import Seal
 from campaign.settings import CampaignSettings
+from chassis.clock import Clock
+from chassis.database import Database
+from chassis.dependencies import parts_of
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chassis.database import is_transient
-
 from campaign.domain.retries import Attempt
 from campaign.parts import CampaignParts
 from campaign.repository.query import Row
 from campaign.service.record_attempts import record_attempts
+from chassis.database import is_transient
 
 logger = logging.getLogger(__name__)
 

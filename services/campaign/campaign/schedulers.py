@@ -2,11 +2,10 @@
 
 import asyncio
 
-from chassis.worker import pause
-
 from campaign.parts import CampaignParts
 from campaign.repository.deliveries import prune
 from campaign.service.alerts import reconsider_due
+from chassis.worker import pause
 
 _LOOK_EVERY_SECONDS = 1.0
 _PRUNE_EVERY_SECONDS = 3600.0

@@ -5,11 +5,11 @@ from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from chassis.settings import Settings, Span, Words
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from campaign.domain.addresses import Network
+from chassis.settings import Settings, Span, Words
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -41,7 +41,9 @@ class CampaignSettings(Settings):
     )
     webhook_timeout: Span = Field(timedelta(seconds=15), description="Longest time one attempt may take in all")
     webhook_concurrency: int = Field(16, ge=1, le=1000, description="Most attempts under way per endpoint at once")
-    webhook_breaker_failures: int = Field(10, ge=1, description="Failures in a row after which an endpoint gets a pause")
+    webhook_breaker_failures: int = Field(
+        10, ge=1, description="Failures in a row after which an endpoint gets a pause"
+    )
     webhook_breaker_pause: Span = Field(timedelta(seconds=30), description="That pause; then one attempt probes")
     webhook_disable_after: Span = Field(
         timedelta(days=5), description="An endpoint that only fails for so long is disabled"

@@ -8,8 +8,6 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import aiosmtplib
-from chassis.clock import Clock
-from chassis.database import Database
 
 from campaign.channels.templates import TemplateFails, subject_and_body
 from campaign.channels.webhook import redacted
@@ -17,6 +15,8 @@ from campaign.domain.retries import Attempt
 from campaign.repository.customers import list_contacts, resolve
 from campaign.repository.decisions import get_decision
 from campaign.settings import CampaignSettings
+from chassis.clock import Clock
+from chassis.database import Database
 
 
 class EmailSender:

@@ -47,7 +47,9 @@ class SystemResolver(AbstractResolver):
 class AddressGuard:
     """Knows which networks are open by name; `resolver` answers what a host name stands for."""
 
-    def __init__(self, allowed: Sequence[Network], *, https_only: bool, resolver: AbstractResolver | None = None) -> None:
+    def __init__(
+        self, allowed: Sequence[Network], *, https_only: bool, resolver: AbstractResolver | None = None
+    ) -> None:
         self._allowed = tuple(allowed)
         self._https_only = https_only
         self._resolver = resolver

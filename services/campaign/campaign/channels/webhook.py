@@ -10,17 +10,20 @@ from datetime import timedelta
 from uuid import UUID
 
 import aiohttp
-from chassis.clock import Clock
 
 from campaign.channels.guard import AddressGuard
 from campaign.domain.retries import Attempt
 from campaign.domain.signing import headers_for
+from chassis.clock import Clock
 
 _MOST_READ_BYTES = 64 * 1024
 _MOST_STORED_CHARACTERS = 4000
 _DNS_SECONDS = 10
 # What a receiver may echo back: secrets, credentials, addresses of people, long numbers.
-_SENSITIVE = re.compile(r"whsec_\S+|(?i:bearer|basic)\s+\S+|[^\s@\"'<>]+@[^\s@\"'<>]+|\+?\d(?:[\s().-]?\d){6,}")
+_SENSITIVE = re.compile(
+    r"whsec_[\w+/=]+|(?i:bearer|basic)\s+[^\s,;\"']+"
+    r"|[^\s@,;:\"'<>]+@[^\s@,;:\"'<>]+|\+?\d(?:[\s().-]?\d){6,}"
+)
 
 
 @dataclass(frozen=True, slots=True)

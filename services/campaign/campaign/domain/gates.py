@@ -50,6 +50,11 @@ class Circumstances:
     acted_at: Sequence[datetime] = ()
     spent: Decimal = Decimal(0)
 
+    @property
+    def cost(self) -> Decimal:
+        """What acting costs."""
+        return self.offer.cost if self.offer else Decimal(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -83,7 +88,9 @@ def pass_gates(playbook: Playbook, case: Case, known: Circumstances, rules: Rule
         gates=gates,
         expected_profit=profit,
         held_out=in_hold_out(playbook.id, case.customer_id, playbook.hold_out_share),
-        due_at=quiet_until(playbook.quiet_hours, known.now, zone) if playbook.quiet_hours and outcome == "deferred" else None,
+        due_at=quiet_until(playbook.quiet_hours, known.now, zone)
+        if playbook.quiet_hours and outcome == "deferred"
+        else None,
     )
 
 
@@ -193,19 +200,18 @@ def _budget(playbook: Playbook, known: Circumstances, rules: Rules) -> Gate:
     budget = playbook.budget
     if budget is None:
         return Gate("budget", passed=True, inputs={"budget": None})
-    cost = known.offer.cost if known.offer else Decimal(0)
     start = period_start(known.now, budget.period, ZoneInfo(rules.time_zone))
     looked_at = {
-        "budget": format(budget.amount, "f"), "spent": format(known.spent, "f"), "cost": format(cost, "f"),
+        "budget": format(budget.amount, "f"), "spent": format(known.spent, "f"), "cost": format(known.cost, "f"),
         "currency": rules.currency, "period": budget.period, "period_start": start.isoformat(),
     }  # fmt: skip
-    return Gate("budget", passed=known.spent + cost <= budget.amount, inputs=looked_at)
+    return Gate("budget", passed=known.spent + known.cost <= budget.amount, inputs=looked_at)
 
 
 def _profit(case: Case, known: Circumstances, profit: Decimal) -> Gate:
     looked_at = {
         "probability": case.probability, "expected_margin": format(case.expected_margin, "f"),
-        "save_rate": _save_rate(case, known.offer), "cost": format(known.offer.cost if known.offer else Decimal(0), "f"),
+        "save_rate": _save_rate(case, known.offer), "cost": format(known.cost, "f"),
         "expected_profit": format(profit, "f"),
     }  # fmt: skip
     return Gate("expected_profit", passed=profit > 0, inputs=looked_at)

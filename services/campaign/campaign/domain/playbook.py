@@ -123,5 +123,7 @@ def choose_playbook(playbooks: Iterable[Playbook], case: Case) -> Playbook | Non
 
 def reason_codes(reasons: Iterable[dict[str, Any]]) -> tuple[str, ...]:
     """The codes of the reasons that raise the probability, the strongest first."""
-    raising = sorted((reason for reason in reasons if reason["effect"] > 0), key=lambda reason: -float(reason["effect"]))
+    raising = sorted(
+        (reason for reason in reasons if reason["effect"] > 0), key=lambda reason: -float(reason["effect"])
+    )
     return tuple(dict.fromkeys(str(reason["code"]) for reason in raising))

@@ -1,12 +1,7 @@
 """The call list over HTTP."""
 
-import json
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
-
-from chassis.api import Router
-from chassis.cursors import DEFAULT_LIMIT, BadCursor, Cursor, Limit, Page, decode_cursor, encode_cursor
-from chassis.dependencies import CallerIdentity, ReadSession, WriteSession, requires
 
 from campaign.parts import PartsDep
 from campaign.repository import call_tasks as call_task_rows
@@ -14,6 +9,9 @@ from campaign.repository.customers import list_contacts, resolve
 from campaign.repository.query import Row
 from campaign.schemas.decisions import CallCompletion, CallView, CompletedCall, call_view
 from campaign.service.call_list import complete_call
+from chassis.api import Router
+from chassis.cursors import DEFAULT_LIMIT, BadCursor, Cursor, Limit, Page, decode_cursor, encode_cursor
+from chassis.dependencies import CallerIdentity, ReadSession, WriteSession, requires
 
 router = Router(prefix="/v1/call-list")
 
@@ -24,11 +22,12 @@ async def list_calls(
 ) -> Page[CallView]:
     """List customers to call, the most profitable first."""
     rows = await call_task_rows.list_open_call_tasks(session, after=_position(cursor), limit=limit + 1)
-    shown = [dict(row) | {name: json.loads(row[name]) for name in ("action", "alert")} for row in rows[:limit]]
+    shown = rows[:limit]
     survivors = await resolve(session, [row["customer_id"] for row in shown])
     contacts = await list_contacts(session, list(survivors.values()))
     items = [
-        call_view(row, contacts.get(survivors[row["customer_id"]]), shows_contact=identity.may("pii:read")) for row in shown
+        call_view(row, contacts.get(survivors[row["customer_id"]]), shows_contact=identity.may("pii:read"))
+        for row in shown
     ]
     following = _cursor(rows[limit - 1]) if len(rows) > limit else None
     return Page(items=[CallView.model_validate(item) for item in items], next_cursor=following)

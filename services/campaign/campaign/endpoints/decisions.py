@@ -3,9 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from chassis.api import Router
-from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from chassis.dependencies import ReadSession, requires
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,6 +11,9 @@ from campaign.repository import customers as customer_rows
 from campaign.repository import decisions as decision_rows
 from campaign.repository import deliveries as delivery_rows
 from campaign.schemas.decisions import ActionView, DecisionStory, DecisionView, Outcome, decision_view
+from chassis.api import Router
+from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from chassis.dependencies import ReadSession, requires
 
 router = Router()
 

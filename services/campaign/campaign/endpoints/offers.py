@@ -2,9 +2,6 @@
 
 from typing import Annotated, Any
 
-from chassis.api import Router
-from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from chassis.dependencies import ReadSession, WriteSession, requires
 from fastapi import Body, Path
 
 from campaign.endpoints.versions import Versions
@@ -14,6 +11,9 @@ from campaign.repository import offers as offer_rows
 from campaign.schemas.money import Price
 from campaign.schemas.offers import NewOffer, OfferKey, OfferTerms, OfferView, offer_view
 from campaign.service.offers import add_offer, change_offer
+from chassis.api import Router
+from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from chassis.dependencies import ReadSession, WriteSession, requires
 
 router = Router(prefix="/v1/offers")
 Key = Annotated[OfferKey, Path()]

@@ -3,9 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from chassis.api import Router
-from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from chassis.dependencies import ReadSession, WriteSession, requires
 from fastapi import Body
 
 from campaign.endpoints.versions import Versions
@@ -15,12 +12,17 @@ from campaign.parts import PartsDep
 from campaign.repository import playbooks as playbook_rows
 from campaign.schemas.playbooks import PlaybookTerms, PlaybookView, playbook_view, terms_of
 from campaign.service.playbooks import add_playbook, change_playbook
+from chassis.api import Router
+from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from chassis.dependencies import ReadSession, WriteSession, requires
 
 router = Router(prefix="/v1/playbooks")
 
 
 @router.post("", status_code=201, dependencies=[requires("campaigns:write")])
-async def create_playbook(body: PlaybookTerms, session: WriteSession, parts: PartsDep, versions: Versions) -> PlaybookView:
+async def create_playbook(
+    body: PlaybookTerms, session: WriteSession, parts: PartsDep, versions: Versions
+) -> PlaybookView:
     """Add a playbook; it is asked about every alert from now on."""
     row = await add_playbook(session, body, parts)
     versions.tell(row["version"])
@@ -28,7 +30,9 @@ async def create_playbook(body: PlaybookTerms, session: WriteSession, parts: Par
 
 
 @router.get("", dependencies=[requires("campaigns:read")])
-async def list_playbooks(session: ReadSession, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> Page[PlaybookView]:
+async def list_playbooks(
+    session: ReadSession, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Page[PlaybookView]:
     """List playbooks, the oldest first."""
     after = decode_cursor(cursor, UUID)[0] if cursor else None
     rows = await playbook_rows.list_playbooks(session, after=after, limit=limit + 1)
@@ -46,7 +50,11 @@ async def get_playbook(playbook_id: UUID, session: ReadSession, versions: Versio
 
 @router.patch("/{playbook_id}", dependencies=[requires("campaigns:write")])
 async def update_playbook(
-    playbook_id: UUID, body: Annotated[dict[str, Any], Body()], versions: Versions, session: WriteSession, parts: PartsDep
+    playbook_id: UUID,
+    body: Annotated[dict[str, Any], Body()],
+    versions: Versions,
+    session: WriteSession,
+    parts: PartsDep,
 ) -> PlaybookView:
     """Change a playbook (JSON Merge Patch); its control group stays the same customers."""
     row = await playbook_rows.get_playbook(session, playbook_id, lock=True)

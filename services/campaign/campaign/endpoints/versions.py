@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from chassis.etag import require_match, set_etag
 from fastapi import Depends, Request, Response
+
+from chassis.etag import require_match, set_etag
 
 
 class ExchangedVersions:

@@ -3,12 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from chassis.dependencies import CallerIdentity, WriteSession
-from chassis.identity import ADMIN, Identity
 from fastapi import Depends
 
 from campaign.repository.query import Row
 from campaign.repository.webhook_endpoints import get_endpoint
+from chassis.dependencies import CallerIdentity, WriteSession
+from chassis.identity import ADMIN, Identity
 
 
 def owner_of(identity: Identity) -> str | None:

@@ -2,16 +2,15 @@
 
 from uuid import UUID
 
-from chassis.api import Router
-from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from chassis.dependencies import CallerIdentity, ReadSession, WriteSession, requires
-
 from campaign.endpoints.visible import owner_of
 from campaign.parts import PartsDep
 from campaign.repository import deliveries as delivery_rows
 from campaign.schemas.decisions import DeliveryState
 from campaign.schemas.webhooks import Accepted, DeliveryView, delivery_view
 from campaign.service.deliveries import resend
+from chassis.api import Router
+from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from chassis.dependencies import CallerIdentity, ReadSession, WriteSession, requires
 
 router = Router(prefix="/v1/webhooks/deliveries")
 

@@ -3,9 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from chassis.api import Router
-from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from chassis.dependencies import CallerIdentity, ReadSession, WriteSession, requires
 from fastapi import Body, Request
 
 from campaign.endpoints.shown_once import keep_without_secret
@@ -25,6 +22,9 @@ from campaign.schemas.webhooks import (
 )
 from campaign.service import webhook_endpoints as use_cases
 from campaign.service.deliveries import recover
+from chassis.api import Router
+from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from chassis.dependencies import CallerIdentity, ReadSession, WriteSession, requires
 
 router = Router(prefix="/v1/webhooks/endpoints")
 
@@ -62,7 +62,11 @@ async def get_webhook_endpoint(
 
 @router.patch("/{endpoint_id}", dependencies=[requires("webhooks:write")])
 async def update_webhook_endpoint(
-    body: Annotated[dict[str, Any], Body()], row: LockedEndpoint, session: WriteSession, parts: PartsDep, versions: Versions
+    body: Annotated[dict[str, Any], Body()],
+    row: LockedEndpoint,
+    session: WriteSession,
+    parts: PartsDep,
+    versions: Versions,
 ) -> EndpointView:
     """Change an endpoint (JSON Merge Patch)."""
     versions.require(row["version"])

@@ -15,7 +15,7 @@ async def lock_alerts(session: AsyncSession, alert_ids: Sequence[UUID]) -> dict[
     rows = await fetch_all(
         session, "SELECT * FROM alerts WHERE id = ANY(:ids) ORDER BY id FOR UPDATE", ids=sorted(set(alert_ids))
     )
-    return {row["id"]: dict(row) | {"snapshot": json.loads(row["snapshot"])} for row in rows}
+    return {row["id"]: dict(row) for row in rows}
 
 
 async def save_alerts(session: AsyncSession, alerts: Sequence[Mapping[str, Any]]) -> None:
@@ -34,7 +34,9 @@ async def save_alerts(session: AsyncSession, alerts: Sequence[Mapping[str, Any]]
 async def mark_alerts(session: AsyncSession, alert_ids: Sequence[UUID], *, state: str) -> None:
     """Put alerts into a state."""
     if alert_ids:
-        await execute(session, "UPDATE alerts SET state = :state WHERE id = ANY(:ids)", state=state, ids=list(alert_ids))
+        await execute(
+            session, "UPDATE alerts SET state = :state WHERE id = ANY(:ids)", state=state, ids=list(alert_ids)
+        )
 
 
 async def mark_held_out(session: AsyncSession, alert_ids: Sequence[UUID]) -> None:
@@ -52,6 +54,8 @@ async def list_held_out(session: AsyncSession, alert_ids: Sequence[UUID]) -> set
 async def list_open_alerts_of(session: AsyncSession, customer_id: UUID) -> list[UUID]:
     """A customer's alerts that could still lead to an action."""
     rows = await fetch_all(
-        session, "SELECT id FROM alerts WHERE customer_id = :id AND state = 'open' ORDER BY id FOR UPDATE", id=customer_id
+        session,
+        "SELECT id FROM alerts WHERE customer_id = :id AND state = 'open' ORDER BY id FOR UPDATE",
+        id=customer_id,
     )
     return [row["id"] for row in rows]

@@ -48,7 +48,8 @@ async def save_contacts(session: AsyncSession, contacts: Sequence[Mapping[str, A
         "INSERT INTO contacts AS kept (customer_id, name, email, phone, version) "
         "SELECT new.* FROM unnest(CAST(:customer_id AS uuid[]), CAST(:name AS text[]), CAST(:email AS text[]), "
         "CAST(:phone AS text[]), CAST(:version AS integer[])) AS new (customer_id, name, email, phone, version) "
-        "WHERE NOT EXISTS (SELECT FROM customers WHERE customers.customer_id = new.customer_id AND erased_at IS NOT NULL) "
+        "WHERE NOT EXISTS (SELECT FROM customers AS known WHERE known.customer_id = new.customer_id "
+        "AND erased_at IS NOT NULL) "
         "ON CONFLICT (customer_id) DO UPDATE SET name = excluded.name, email = excluded.email, phone = excluded.phone, "
         "version = excluded.version WHERE kept.version < excluded.version",
         **_columns(contacts),
@@ -79,7 +80,9 @@ async def add_alias(session: AsyncSession, merged: UUID, *, lives_on_as: UUID) -
         "ON CONFLICT (customer_id) DO UPDATE SET lives_on_as = excluded.lives_on_as",
         merged=merged, target=target,
     )  # fmt: skip
-    await execute(session, "UPDATE aliases SET lives_on_as = :target WHERE lives_on_as = :merged", merged=merged, target=target)
+    await execute(
+        session, "UPDATE aliases SET lives_on_as = :target WHERE lives_on_as = :merged", merged=merged, target=target
+    )
 
 
 async def remove_alias(session: AsyncSession, customer_id: UUID) -> None:
@@ -116,13 +119,16 @@ async def lock_customers(session: AsyncSession, customer_ids: Sequence[UUID]) ->
     return {row["customer_id"]: row for row in rows}
 
 
-async def list_consents(session: AsyncSession, customer_ids: Sequence[UUID], *, purpose: str) -> dict[UUID, dict[str, str]]:
+async def list_consents(
+    session: AsyncSession, customer_ids: Sequence[UUID], *, purpose: str
+) -> dict[UUID, dict[str, str]]:
     """State by channel; what a survivor never said, the latest word of a merged id says."""
     rows = await fetch_all(
         session,
         "SELECT DISTINCT ON (survivor, channel) survivor, channel, state FROM ("
         "SELECT coalesce(aliases.lives_on_as, consents.customer_id) AS survivor, channel, state, changed_at, "
-        "aliases.customer_id IS NULL AS own FROM consents LEFT JOIN aliases USING (customer_id) WHERE purpose = :purpose "
+        "aliases.customer_id IS NULL AS own FROM consents LEFT JOIN aliases USING (customer_id) "
+        "WHERE purpose = :purpose "
         "AND (consents.customer_id = ANY(:ids) OR aliases.lives_on_as = ANY(:ids))) AS said "
         "ORDER BY survivor, channel, own DESC, changed_at DESC",
         ids=list(customer_ids), purpose=purpose,
@@ -136,7 +142,9 @@ async def list_consents(session: AsyncSession, customer_ids: Sequence[UUID], *, 
 async def list_contacts(session: AsyncSession, customer_ids: Sequence[UUID]) -> dict[UUID, Row]:
     """Contact points of those who have any."""
     rows = await fetch_all(
-        session, "SELECT customer_id, name, email, phone FROM contacts WHERE customer_id = ANY(:ids)", ids=list(customer_ids)
+        session,
+        "SELECT customer_id, name, email, phone FROM contacts WHERE customer_id = ANY(:ids)",
+        ids=list(customer_ids),
     )
     return {row["customer_id"]: row for row in rows}
 

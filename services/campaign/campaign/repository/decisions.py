@@ -12,12 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from campaign.errors import DecisionDoesNotExist
 from campaign.repository.query import execute, fetch_all, fetch_one
 
-_JSON = ("action", "gates", "alert")
-
-
-def _parsed(row: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(row) | {name: row[name] and json.loads(row[name]) for name in _JSON if name in row}
-
 
 async def add_decisions(session: AsyncSession, decisions: Sequence[Mapping[str, Any]]) -> None:
     """Append decisions."""
@@ -33,7 +27,7 @@ async def get_decision(session: AsyncSession, decision_id: UUID) -> dict[str, An
     found = await fetch_one(session, "SELECT * FROM decisions WHERE id = :id", id=decision_id)
     if found is None:
         raise DecisionDoesNotExist(f"There is no decision {decision_id}.")
-    return _parsed(found)
+    return dict(found)
 
 
 async def list_decisions(
@@ -51,8 +45,10 @@ async def list_decisions(
     conditions = [condition for condition, (_, value) in asked.items() if value is not None]
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     values = {name: value for name, value in asked.values() if value is not None}
-    rows = await fetch_all(session, f"SELECT * FROM decisions {where}ORDER BY id DESC LIMIT :limit", limit=limit, **values)
-    return [_parsed(row) for row in rows]
+    rows = await fetch_all(
+        session, f"SELECT * FROM decisions {where}ORDER BY id DESC LIMIT :limit", limit=limit, **values
+    )
+    return [dict(row) for row in rows]
 
 
 async def list_decisions_of_alert(session: AsyncSession, alert_id: UUID) -> list[dict[str, Any]]:
@@ -85,7 +81,8 @@ async def list_waiting(session: AsyncSession, alert_ids: Sequence[UUID]) -> dict
     """The deferred decision that each alert waits on, if any."""
     rows = await fetch_all(
         session,
-        "SELECT alert_id, id FROM decisions WHERE alert_id = ANY(:ids) AND outcome = 'deferred' AND resolved_by IS NULL",
+        "SELECT alert_id, id FROM decisions WHERE alert_id = ANY(:ids) AND outcome = 'deferred' "
+        "AND resolved_by IS NULL",
         ids=list(alert_ids),
     )
     return {row["alert_id"]: row["id"] for row in rows}

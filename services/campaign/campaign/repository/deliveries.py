@@ -40,9 +40,7 @@ async def wake_dispatchers(session: AsyncSession) -> None:
     await execute(session, "SELECT pg_notify(:channel, '')", channel=CHANNEL)
 
 
-async def claim_due(
-    session: AsyncSession, room: Mapping[str, int], *, now: datetime, until: datetime
-) -> Sequence[Row]:
+async def claim_due(session: AsyncSession, room: Mapping[str, int], *, now: datetime, until: datetime) -> Sequence[Row]:
     """Lease up to `room[lane]` due deliveries of each lane; a lease that runs out frees its delivery."""
     return await fetch_all(
         session,
@@ -67,7 +65,8 @@ async def record_attempts(session: AsyncSession, outcomes: Sequence[Mapping[str,
     return await fetch_all(
         session,
         "WITH try AS (SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS try (id uuid, state text, "
-        "next_attempt_at timestamptz, at timestamptz, status integer, duration_ms integer, error text, response text)), "
+        "next_attempt_at timestamptz, at timestamptz, status integer, duration_ms integer, error text, "
+        "response text)), "
         "moved AS (UPDATE deliveries SET attempt_count = attempt_count + 1, round_count = round_count + 1, "
         "leased_until = NULL, updated_at = try.at, "
         "state = CASE deliveries.state WHEN 'pending' THEN try.state ELSE deliveries.state END, "
@@ -105,7 +104,12 @@ async def get_delivery(session: AsyncSession, delivery_id: UUID, *, owner: str |
 
 
 async def list_webhook_deliveries(
-    session: AsyncSession, *, owner: str | None, endpoint_id: UUID | None, state: str | None, page: tuple[UUID | None, int]
+    session: AsyncSession,
+    *,
+    owner: str | None,
+    endpoint_id: UUID | None,
+    state: str | None,
+    page: tuple[UUID | None, int],
 ) -> Sequence[Row]:
     """A page of webhook deliveries, newest first; `page` is (last id seen, size)."""
     before, limit = page
@@ -130,7 +134,9 @@ async def list_deliveries_of(session: AsyncSession, decision_ids: Sequence[UUID]
 async def list_attempts(session: AsyncSession, delivery_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     """The attempts of each delivery, in order."""
     rows = await fetch_all(
-        session, "SELECT * FROM attempts WHERE delivery_id = ANY(:ids) ORDER BY delivery_id, number", ids=list(delivery_ids)
+        session,
+        "SELECT * FROM attempts WHERE delivery_id = ANY(:ids) ORDER BY delivery_id, number",
+        ids=list(delivery_ids),
     )
     found: dict[UUID, list[Row]] = {delivery_id: [] for delivery_id in delivery_ids}
     for row in rows:
@@ -196,9 +202,7 @@ async def forget_responses(session: AsyncSession, customer_id: UUID) -> None:
 
 async def prune(session: AsyncSession, *, before: datetime, limit: int) -> int:
     """Forget finished deliveries from before a time, and messages that none carries any more."""
-    old = (
-        "SELECT id FROM deliveries WHERE created_at < :before AND state <> 'pending' ORDER BY created_at LIMIT :limit"
-    )
+    old = "SELECT id FROM deliveries WHERE created_at < :before AND state <> 'pending' ORDER BY created_at LIMIT :limit"
     gone = await fetch_all(
         session,
         f"WITH old AS ({old}), gone AS (DELETE FROM deliveries USING old WHERE deliveries.id = old.id "

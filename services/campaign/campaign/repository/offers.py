@@ -46,7 +46,10 @@ async def save_offer(session: AsyncSession, offer: dict[str, Any]) -> Row:
 async def list_offers(session: AsyncSession, *, after_key: str, limit: int) -> Sequence[Row]:
     """A page of offers by key."""
     return await fetch_all(
-        session, f"SELECT {_COLUMNS} FROM offers WHERE key > :after ORDER BY key LIMIT :limit", after=after_key, limit=limit
+        session,
+        f"SELECT {_COLUMNS} FROM offers WHERE key > :after ORDER BY key LIMIT :limit",
+        after=after_key,
+        limit=limit,
     )
 
 

@@ -15,10 +15,6 @@ from campaign.repository.query import Row, execute, fetch_all, fetch_one
 _COLUMNS = "id, name, priority, active, rule, version, created_at, updated_at"
 
 
-def _parsed(row: Row) -> dict[str, Any]:
-    return dict(row) | {"rule": json.loads(row["rule"])}
-
-
 async def add_playbook(session: AsyncSession, playbook: dict[str, Any]) -> Row:
     """Add a playbook."""
     added = await fetch_one(
@@ -28,7 +24,7 @@ async def add_playbook(session: AsyncSession, playbook: dict[str, Any]) -> Row:
         **playbook | {"rule": json.dumps(playbook["rule"])},
     )
     assert added is not None
-    return _parsed(added)
+    return added
 
 
 async def get_playbook(session: AsyncSession, playbook_id: UUID, *, lock: bool = False) -> Row:
@@ -37,7 +33,7 @@ async def get_playbook(session: AsyncSession, playbook_id: UUID, *, lock: bool =
     found = await fetch_one(session, f"SELECT {_COLUMNS} FROM playbooks WHERE id = :id{suffix}", id=playbook_id)
     if found is None:
         raise PlaybookDoesNotExist(f"There is no playbook {playbook_id}.")
-    return _parsed(found)
+    return found
 
 
 async def save_playbook(session: AsyncSession, playbook: dict[str, Any]) -> Row:
@@ -49,7 +45,7 @@ async def save_playbook(session: AsyncSession, playbook: dict[str, Any]) -> Row:
         **playbook | {"rule": json.dumps(playbook["rule"])},
     )
     assert saved is not None
-    return _parsed(saved)
+    return saved
 
 
 async def delete_playbook(session: AsyncSession, playbook_id: UUID) -> bool:
@@ -59,18 +55,16 @@ async def delete_playbook(session: AsyncSession, playbook_id: UUID) -> bool:
 
 async def list_playbooks(session: AsyncSession, *, after: UUID | None, limit: int) -> Sequence[Row]:
     """A page of playbooks, oldest first."""
-    rows = await fetch_all(
+    return await fetch_all(
         session,
         f"SELECT {_COLUMNS} FROM playbooks WHERE CAST(:after AS uuid) IS NULL OR id > :after ORDER BY id LIMIT :limit",
         after=after, limit=limit,
     )  # fmt: skip
-    return [_parsed(row) for row in rows]
 
 
 async def list_active_playbooks(session: AsyncSession) -> Sequence[Row]:
     """All playbooks that may act."""
-    rows = await fetch_all(session, f"SELECT {_COLUMNS} FROM playbooks WHERE active ORDER BY priority DESC, id")
-    return [_parsed(row) for row in rows]
+    return await fetch_all(session, f"SELECT {_COLUMNS} FROM playbooks WHERE active ORDER BY priority DESC, id")
 
 
 async def spent_by(session: AsyncSession, playbook_id: UUID, *, period: str, start: date) -> Decimal:
@@ -95,8 +89,8 @@ async def reserve_budget(
     )  # fmt: skip
     found = await fetch_one(
         session,
-        "UPDATE budgets SET spent = spent + :cost WHERE playbook_id = :id AND period = :period AND period_start = :start "
-        "AND spent + :cost <= :budget RETURNING spent",
+        "UPDATE budgets SET spent = spent + :cost WHERE playbook_id = :id AND period = :period "
+        "AND period_start = :start AND spent + :cost <= :budget RETURNING spent",
         id=playbook_id, period=kind, start=start, cost=cost, budget=budget,
     )  # fmt: skip
     return None if found is None else Decimal(found["spent"])

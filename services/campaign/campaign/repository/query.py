@@ -3,20 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 Row = Mapping[str, Any]
 
 
-async def fetch_all(session: AsyncSession, sql: str, **values: Any) -> Sequence[RowMapping]:
+async def fetch_all(session: AsyncSession, sql: str, **values: Any) -> Sequence[Row]:
     """All rows, by column name."""
-    return (await session.execute(text(sql), values)).mappings().all()
+    return [dict(row) for row in (await session.execute(text(sql), values)).mappings()]
 
 
-async def fetch_one(session: AsyncSession, sql: str, **values: Any) -> RowMapping | None:
+async def fetch_one(session: AsyncSession, sql: str, **values: Any) -> Row | None:
     """The only row, or None."""
-    return (await session.execute(text(sql), values)).mappings().one_or_none()
+    row = (await session.execute(text(sql), values)).mappings().one_or_none()
+    return None if row is None else dict(row)
 
 
 async def execute(session: AsyncSession, sql: str, **values: Any) -> int:

@@ -15,8 +15,9 @@ async def add_endpoint(session: AsyncSession, endpoint: dict[str, Any]) -> Row:
     """Add an endpoint."""
     added = await fetch_one(
         session,
-        "INSERT INTO webhook_endpoints (id, owner, url, event_types, payload, include_hold_out, created_at, updated_at) "
-        "VALUES (:id, :owner, :url, :event_types, :payload, :include_hold_out, :at, :at) RETURNING *",
+        "INSERT INTO webhook_endpoints "
+        "(id, owner, url, event_types, payload, include_hold_out, created_at, updated_at) VALUES "
+        "(:id, :owner, :url, :event_types, :payload, :include_hold_out, :at, :at) RETURNING *",
         **endpoint,
     )
     assert added is not None

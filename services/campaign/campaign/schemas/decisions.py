@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from chassis.api import StrictModel
 from pydantic import BaseModel, Field
 
 from campaign.repository.query import Row
 from campaign.schemas.money import Amount, amount_of
+from chassis.api import StrictModel
 
 Outcome = Literal["act", "hold_out", "suppressed", "deferred", "expired"]
 DeliveryState = Literal["pending", "succeeded", "failed"]

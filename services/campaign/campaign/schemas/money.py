@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Annotated
 
+from pydantic import Field
+
 from chassis.api import StrictModel
 from contracts.event import Exact
-from pydantic import Field
 
 
 class Price(StrictModel):

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from chassis.api import StrictModel
 from pydantic import Field
 
 from campaign.repository.query import Row
 from campaign.schemas.money import Price
+from chassis.api import StrictModel
 
 OfferKey = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", examples=["save-10"])]
 

@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from chassis.api import StrictModel
-from contracts.event import ReasonCode, Stage, Tier
 from pydantic import ConfigDict, Field
 
 from campaign.repository.query import Row
 from campaign.schemas.money import Price
 from campaign.schemas.offers import OfferKey
+from chassis.api import StrictModel
+from contracts.event import ReasonCode, Stage, Tier
 
 LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["21:00"])]
 

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from chassis.api import StrictModel
 from pydantic import AwareDatetime, BaseModel, Field
 
 from campaign.repository.query import Row
 from campaign.schemas.decisions import DeliveryState
+from chassis.api import StrictModel
 
 Pattern = Annotated[str, Field(min_length=1, max_length=100, examples=["scoring.churn_alert_raised.*"])]
 
@@ -19,7 +19,9 @@ class EndpointTerms(StrictModel):
     url: str = Field(min_length=1, max_length=2000, examples=["https://partner.example/hooks/stave"])
     event_types: list[Pattern] = Field(min_length=1, max_length=50)
     payload: Literal["full", "thin"] = Field("full", description="thin: the envelope without `data`")
-    include_hold_out: bool = Field(False, description="Also alerts of customers in a control group; spoils the comparison")
+    include_hold_out: bool = Field(
+        False, description="Also alerts of customers in a control group; spoils the comparison"
+    )
 
 
 class EndpointView(EndpointTerms):

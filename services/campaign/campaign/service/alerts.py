@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from chassis.consumer import Received
-from contracts.scoring import ChurnAlert, ChurnAlertCleared
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.parts import CampaignParts
@@ -15,6 +13,8 @@ from campaign.repository import decisions as decision_rows
 from campaign.service.decide import Question, decide
 from campaign.service.expire import expire_waiting
 from campaign.service.fan_out import fan_out
+from chassis.consumer import Received
+from contracts.scoring import ChurnAlert, ChurnAlertCleared
 
 
 async def consider_alerts(

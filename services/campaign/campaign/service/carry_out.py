@@ -3,10 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chassis.outbox import publish, rows_of
-from chassis.trace import use_trace
-from contracts.campaign import ActionDecided, DecidedAction
-from contracts.event import Money, Reason
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.domain.fan_out import Message
@@ -17,6 +13,10 @@ from campaign.repository import decisions as decision_rows
 from campaign.repository import deliveries as delivery_rows
 from campaign.service.fan_out import delivery_row, webhook_rows
 from campaign.service.situation import Situation
+from chassis.outbox import publish, rows_of
+from chassis.trace import use_trace
+from contracts.campaign import ActionDecided, DecidedAction
+from contracts.event import Money, Reason
 
 if TYPE_CHECKING:
     from campaign.service.decide import Answer
@@ -51,7 +51,8 @@ def _event(act: "Answer", playbook: Playbook, situation: Situation, parts: Campa
     currency = parts.settings.currency
     offer = situation.offers.get(playbook.action.offer or "")
     return ActionDecided(
-        customer_id=act.case.customer_id, decision_id=act.decision_id, alert_id=act.case.alert_id, playbook=playbook.name,
+        customer_id=act.case.customer_id, decision_id=act.decision_id, alert_id=act.case.alert_id,
+        playbook=playbook.name,
         action=DecidedAction(
             channel=playbook.action.channel, offer=playbook.action.offer, offer_name=offer.name if offer else None,
             offer_cost=Money(amount=offer.cost, currency=currency) if offer else None,
@@ -60,7 +61,7 @@ def _event(act: "Answer", playbook: Playbook, situation: Situation, parts: Campa
         probability=act.case.probability, expected_profit=Money(amount=act.verdict.expected_profit, currency=currency),
         reasons=[Reason.model_validate(reason) for reason in act.question.alert["snapshot"]["reasons"]],
         tier=act.case.tier, stage=act.case.stage, decided_at=situation.now,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def _message(act: "Answer", playbook: Playbook, event_id: Any, body: bytes) -> Message:

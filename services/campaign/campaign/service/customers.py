@@ -4,6 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from campaign.parts import CampaignParts
+from campaign.repository import alerts as alert_rows
+from campaign.repository import call_tasks as call_task_rows
+from campaign.repository import customers as customer_rows
+from campaign.repository import deliveries as delivery_rows
+from campaign.service.expire import expire_waiting
 from chassis.consumer import Received
 from contracts.customer import (
     ConsentChanged,
@@ -14,14 +22,6 @@ from contracts.customer import (
     CustomerUnmerged,
 )
 from contracts.scoring import CustomerScored
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from campaign.parts import CampaignParts
-from campaign.repository import alerts as alert_rows
-from campaign.repository import call_tasks as call_task_rows
-from campaign.repository import customers as customer_rows
-from campaign.repository import deliveries as delivery_rows
-from campaign.service.expire import expire_waiting
 
 
 def _newest(received: Sequence[Received[Any]], key: str = "customer_id") -> list[Any]:
@@ -74,9 +74,7 @@ async def unmerge(session: AsyncSession, received: Sequence[Received[CustomerUnm
         await customer_rows.remove_alias(session, one.event.customer_id)
 
 
-async def erase(
-    session: AsyncSession, received: Sequence[Received[CustomerErased]], parts: CampaignParts
-) -> None:
+async def erase(session: AsyncSession, received: Sequence[Received[CustomerErased]], parts: CampaignParts) -> None:
     """Forget customers and give up what waits for them; nothing is sent to or about them any more."""
     for one in received:
         await _erase(session, one.event.customer_id, parts)

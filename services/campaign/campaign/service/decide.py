@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from chassis.trace import TraceContext, trace_from
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.domain.gates import Circumstances, Gate, Verdict, no_playbook, pass_gates, period_start
@@ -18,6 +17,7 @@ from campaign.repository import decisions as decision_rows
 from campaign.repository import playbooks as playbook_rows
 from campaign.service.carry_out import carry_out
 from campaign.service.situation import Situation, case_from, load_situation
+from chassis.trace import TraceContext, trace_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +102,17 @@ async def _reserve(
     if playbook.budget is None:
         return True
     budget = playbook.budget
-    cost = known.offer.cost if known.offer else Decimal(0)
     period = (budget.period, period_start(situation.now, budget.period, ZoneInfo(parts.settings.time_zone)))
-    spent = await playbook_rows.reserve_budget(session, playbook.id, period=period, cost=cost, budget=budget.amount)
-    situation.spent[playbook.id] = (
-        spent
-        if spent is not None
-        else await playbook_rows.spent_by(session, playbook.id, period=budget.period, start=period[1])
+    spent = await playbook_rows.reserve_budget(
+        session, playbook.id, period=period, cost=known.cost, budget=budget.amount
     )
-    return spent is not None
+    if spent is not None:
+        situation.spent[playbook.id] = spent
+        return True
+    situation.spent[playbook.id] = await playbook_rows.spent_by(
+        session, playbook.id, period=budget.period, start=period[1]
+    )
+    return False
 
 
 def _without_money(verdict: Verdict) -> Verdict:

@@ -5,17 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.consumer import Received
-from chassis.trace import TraceContext, trace_from
-from contracts.catalogue import EVENTS
-from contracts.event import Event
-from contracts.interaction import InteractionRecorded
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.domain.fan_out import Message, receivers
 from campaign.parts import CampaignParts, new_id
 from campaign.repository import deliveries as delivery_rows
 from campaign.repository import webhook_endpoints as endpoint_rows
+from chassis.consumer import Received
+from chassis.trace import TraceContext, trace_from
+from contracts.catalogue import EVENTS
+from contracts.event import Event
+from contracts.interaction import InteractionRecorded
 
 OFFERED: tuple[type[Event], ...] = tuple(event for event in EVENTS if event.offered)
 

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from chassis.errors import FieldError
-from chassis.outbox import publish
-from contracts.campaign import OfferChanged
-from contracts.event import Money
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.errors import InvalidOffer, OfferExists
 from campaign.parts import CampaignParts, new_id
 from campaign.repository import offers as offer_rows
 from campaign.repository.query import Row
+from chassis.errors import FieldError
+from chassis.outbox import publish
+from contracts.campaign import OfferChanged
+from contracts.event import Money
 
 
 async def add_offer(session: AsyncSession, terms: dict[str, Any], parts: CampaignParts) -> Row:

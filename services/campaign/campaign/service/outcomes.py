@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from chassis.outbox import publish
-from chassis.trace import trace_from, use_trace
-from contracts.campaign import DeliveryFailed, DeliverySucceeded
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.parts import CampaignParts
 from campaign.repository import deliveries as delivery_rows
 from campaign.repository.query import Row
+from chassis.outbox import publish
+from chassis.trace import trace_from, use_trace
+from contracts.campaign import DeliveryFailed, DeliverySucceeded
 
 _GIVEN_UP = "given up"
 

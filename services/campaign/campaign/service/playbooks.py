@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from chassis.errors import FieldError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.channels.templates import fault_of
@@ -13,6 +12,7 @@ from campaign.repository import playbooks as playbook_rows
 from campaign.repository import webhook_endpoints as endpoint_rows
 from campaign.repository.query import Row
 from campaign.schemas.playbooks import ActionTerms, PlaybookTerms, rule_of
+from chassis.errors import FieldError
 
 
 async def add_playbook(session: AsyncSession, terms: PlaybookTerms, parts: CampaignParts) -> Row:

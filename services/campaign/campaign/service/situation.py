@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.domain.gates import Circumstances, period_start
-from campaign.domain.money import Exchange, UnknownRate
+from campaign.domain.money import Exchange
 from campaign.domain.playbook import (
     Action,
     Budget,

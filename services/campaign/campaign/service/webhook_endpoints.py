@@ -4,10 +4,6 @@ import json
 from typing import Any
 from uuid import UUID
 
-from chassis.errors import FieldError
-from chassis.outbox import publish
-from chassis.trace import current_trace
-from contracts.campaign import WebhookEndpointDisabled
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.domain.fan_out import Message
@@ -20,11 +16,17 @@ from campaign.repository import webhook_endpoints as endpoint_rows
 from campaign.repository.query import Row
 from campaign.service.fan_out import OFFERED, delivery_row
 from campaign.service.outcomes import tell
+from chassis.errors import FieldError
+from chassis.outbox import publish
+from chassis.trace import current_trace
+from contracts.campaign import WebhookEndpointDisabled
 
 TEST_TYPE = "stave.webhook_test.v1"
 
 
-async def add_endpoint(session: AsyncSession, wanted: dict[str, Any], parts: CampaignParts, *, owner: str) -> tuple[Row, str]:
+async def add_endpoint(
+    session: AsyncSession, wanted: dict[str, Any], parts: CampaignParts, *, owner: str
+) -> tuple[Row, str]:
     """Add an endpoint; returns it and its secret, which nobody can read again."""
     await check(wanted, parts)
     at = parts.clock.system_now()
@@ -32,7 +34,9 @@ async def add_endpoint(session: AsyncSession, wanted: dict[str, Any], parts: Cam
     return endpoint, await _add_secret(session, endpoint["id"], parts)
 
 
-async def change_endpoint(session: AsyncSession, endpoint_id: UUID, wanted: dict[str, Any], parts: CampaignParts) -> Row:
+async def change_endpoint(
+    session: AsyncSession, endpoint_id: UUID, wanted: dict[str, Any], parts: CampaignParts
+) -> Row:
     """Change an endpoint that the caller has locked. Raises InvalidEndpoint."""
     await check(wanted, parts)
     return await endpoint_rows.save_endpoint(session, wanted | {"id": endpoint_id, "at": parts.clock.system_now()})
@@ -74,7 +78,9 @@ async def disable(session: AsyncSession, endpoint_id: UUID, parts: CampaignParts
     if await endpoint_rows.mark_endpoint(session, endpoint_id, state="disabled", cause=cause, at=at) is None:
         return
     failed = await delivery_rows.fail_pending(session, at=at, endpoint_id=endpoint_id)
-    await tell(session, failed, parts, errors=dict.fromkeys((row["id"] for row in failed), f"endpoint disabled: {cause}"))
+    await tell(
+        session, failed, parts, errors=dict.fromkeys((row["id"] for row in failed), f"endpoint disabled: {cause}")
+    )
     publish(session, WebhookEndpointDisabled(endpoint_id=endpoint_id, cause=cause, disabled_at=at))
 
 

@@ -4,6 +4,7 @@ Revision ID: 0001
 """
 
 from alembic import op
+
 from chassis.migrations import create_chassis_tables
 
 revision = "0001"

@@ -7,11 +7,12 @@ from uuid import uuid4
 
 import httpx
 import msgspec
+from sqlalchemy import text
+
 from chassis.event_log import StoredRecord
 from chassis.service import Service
 from contracts.envelope import Envelope
 from contracts.event import Event
-from sqlalchemy import text
 
 
 async def register(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`python -m customer api|worker|migrate`."""
 
 from chassis.cli import run
-
 from customer.app import build
 from customer.settings import CustomerSettings
 

@@ -4,7 +4,6 @@ from chassis.clock import Clock, clock_for
 from chassis.database import Database
 from chassis.event_log import open_event_log
 from chassis.service import Service, assemble
-
 from customer.endpoints import ROUTERS
 from customer.handlers import SUBSCRIPTIONS
 from customer.parts import CustomerParts

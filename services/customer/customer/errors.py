@@ -25,7 +25,7 @@ class CannotMerge(Conflict):
 
 
 class CannotUndoMerge(Conflict):
-    """This merge cannot be undone, or not yet."""
+    """The merge cannot be undone, or not yet."""
 
     code = "cannot_undo_merge"
     title = "The merge cannot be undone"

@@ -1,12 +1,12 @@
 """The one form in which an e-mail address, a phone number, a country and a time zone are kept and compared."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import available_timezones
 
 import phonenumbers
 import pycountry
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
 # Values that systems write where they know nothing; taken as ids they would melt all strangers into one customer.
@@ -14,6 +14,8 @@ _BLOCKED = frozenset({
     "-1", "anonymous", "guest", "n/a", "na", "nan", "nil", "none", "null", "undefined", "unknown", "(null)", "<null>",
 })  # fmt: skip
 _BLOCKED_ZEROS = re.compile(r"[0-]{2,}")
+_PLAIN_LOCAL_PART = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*", re.ASCII)
+_LONGEST_LOCAL_PART = 64
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -33,9 +35,22 @@ def external_id(value: str) -> str:
 
 def email(value: str) -> str:
     """A syntactically valid address in lower case. No question is asked of the DNS."""
+    local, at, domain = value.rpartition("@")
+    # A plain local part needs no closer look, and domains repeat: it makes imports several times faster.
+    if at and len(local) <= _LONGEST_LOCAL_PART and _PLAIN_LOCAL_PART.fullmatch(local):
+        return f"{local}@{_domain(domain)}".lower()
+    # In practice no provider tells apart addresses by case, though RFC 5321 §2.4 lets them.
+    return _valid(value).normalized.lower()
+
+
+@lru_cache(maxsize=10_000)
+def _domain(value: str) -> str:
+    return _valid(f"x@{value}").domain
+
+
+def _valid(value: str) -> ValidatedEmail:
     try:
-        # In practice no provider tells apart addresses by case, though RFC 5321 §2.4 lets them.
-        return validate_email(value, check_deliverability=False, test_environment=True).normalized.lower()
+        return validate_email(value, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         # Their message can quote the address, and ours is shown and logged.
         raise ValueError("is no e-mail address") from error
@@ -46,7 +61,8 @@ def phone(value: str, *, country: str | None) -> str:
     try:
         number = phonenumbers.parse(one_line(value), country)
     except NumberParseException as error:
-        hint = "" if country or value.lstrip().startswith("+") else "; without a country it must begin with + and its code"
+        named = country or value.lstrip().startswith("+")
+        hint = "" if named else "; without a country it must begin with + and a country code"
         raise ValueError(f"is no phone number{hint}") from error
     if not phonenumbers.is_possible_number(number):
         raise ValueError("is no phone number that can exist: wrong length for its country")

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from fastapi import Depends
+
 from chassis.clock import Clock
 from chassis.database import Database
 from chassis.dependencies import parts_of
-from fastapi import Depends
-
 from customer.settings import CustomerSettings
 
 

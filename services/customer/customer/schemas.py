@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from chassis.api import StrictModel
-from contracts.event import Channel, ConsentState, Stage, Tier
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints, ValidationInfo, model_validator
 
+from chassis.api import StrictModel
+from contracts.event import Channel, ConsentState, Stage, Tier
 from customer import normal_forms
 from customer.domain.consents import Statement
 from customer.domain.profile import Draft, Key, Origin
@@ -42,9 +42,7 @@ Email = Annotated[
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40), AfterValidator(_phone)]
 Country = Annotated[str, StringConstraints(min_length=2, max_length=2), AfterValidator(normal_forms.country)]
 TimeZone = Annotated[str, StringConstraints(min_length=2, max_length=64), AfterValidator(normal_forms.time_zone)]
-Scalar = Annotated[
-    Annotated[str, Field(max_length=1000)] | bool | int | float, AfterValidator(_scalar)
-]
+Scalar = Annotated[Annotated[str, Field(max_length=1000)] | bool | int | float, AfterValidator(_scalar)]
 AttributeName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(normal_forms.one_line)
 ]

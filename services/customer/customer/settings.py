@@ -1,7 +1,8 @@
 """What the customer service can be told beyond the shared settings."""
 
-from chassis.settings import Settings, Words
 from pydantic import Field
+
+from chassis.settings import Settings, Words
 
 
 class CustomerSettings(Settings):

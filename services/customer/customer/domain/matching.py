@@ -54,7 +54,7 @@ class Book:
     def _match(self, draft: Draft) -> tuple[UUID, MatchedBy] | None:
         own_sources = {key.source for key in draft.keys_of("external")}
         for kind in ("external", "email", "phone"):
-            for key in draft.keys_of(kind):  # type: ignore[arg-type]
+            for key in draft.keys_of(kind):
                 owner = self.owners.get(key)
                 if owner is not None and (kind == "external" or not self._known_otherwise(owner, own_sources)):
                     return owner, _MATCHED_BY[kind]

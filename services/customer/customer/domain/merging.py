@@ -89,7 +89,7 @@ def merge(absorbed: Profile, survivor: Profile, *, now: datetime) -> tuple[Profi
 
 def unmerge(survivor: Profile, brought: Brought, *, now: datetime) -> Profile:
     """The survivor without what the merge brought, unless it was changed since."""
-    values = {
+    values: dict[str, Any] = {
         name: ("person" if name == "kind" else None)
         for name, value in brought.values.items()
         if getattr(survivor, name) == value and survivor.provenance.get(name) == brought.origins.get(name)

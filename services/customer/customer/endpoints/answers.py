@@ -4,11 +4,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
+from fastapi import Response
+
 from chassis.errors import FieldError, Invalid
 from chassis.etag import etag_of
 from chassis.identity import Identity
-from fastapi import Response
-
 from customer.domain.consents import Statement, is_from_the_future
 from customer.domain.masking import masked
 from customer.errors import CustomerDoesNotExist

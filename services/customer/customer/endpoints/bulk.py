@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from chassis.api import Router
-from chassis.dependencies import WriteSession, requires
-from chassis.errors import MalformedJson, TooLarge
 from fastapi import Request, Response
 from pydantic import ValidationError
 
+from chassis.api import Router
+from chassis.dependencies import WriteSession, requires
+from chassis.errors import MalformedJson, TooLarge
 from customer.domain.matching import Placement
 from customer.endpoints.answers import future_statements, json_answer
 from customer.parts import CustomerParts
@@ -53,7 +53,11 @@ async def register_customers(request: Request, session: WriteSession) -> Respons
     bodies = [one for one in read if isinstance(one, CustomerBody)]
     now = parts.clock.business_now()
     placements = await register(session, parts, [body.draft(now) for body in bodies])
-    said = [(placement.customer_id, one) for placement, body in zip(placements, bodies, strict=True) for one in body.statements()]
+    said = [
+        (placement.customer_id, one)
+        for placement, body in zip(placements, bodies, strict=True)
+        for one in body.statements()
+    ]
     await record_statements(session, parts, said)
     placed = iter(placements)
     results = [
@@ -73,7 +77,9 @@ def _split(body: bytes, content_type: str) -> Sequence[bytes | msgspec.Raw]:
         raise MalformedJson("The body must be a JSON array of customers, or NDJSON with its content type.") from error
 
 
-async def _read(items: Sequence[bytes | msgspec.Raw], parts: CustomerParts) -> list[CustomerBody | list[dict[str, str]]]:
+async def _read(
+    items: Sequence[bytes | msgspec.Raw], parts: CustomerParts
+) -> list[CustomerBody | list[dict[str, str]]]:
     read: list[CustomerBody | list[dict[str, str]]] = []
     for place, item in enumerate(items):
         if place % _SLICE == _SLICE - 1:

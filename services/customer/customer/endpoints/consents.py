@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
+from fastapi import Response
+
 from chassis.api import Router
 from chassis.database import raw_connection
 from chassis.dependencies import ReadSession, WriteSession, requires
-from fastapi import Response
-
 from customer.endpoints.answers import found, json_answer, refuse_future
 from customer.parts import Parts
 from customer.repository import reading

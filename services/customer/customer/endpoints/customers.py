@@ -5,6 +5,8 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
+from fastapi import Query, Request, Response
+
 from chassis.api import Router
 from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from chassis.database import raw_connection
@@ -12,8 +14,6 @@ from chassis.dependencies import CallerIdentity, ReadSession, WriteSession, requ
 from chassis.errors import NotFound
 from chassis.etag import require_match
 from contracts.event import Stage, Tier
-from fastapi import Query, Request, Response
-
 from customer.endpoints.answers import SEE_PERSONAL_DATA, found, json_answer, profile_body, refuse_future
 from customer.parts import Parts
 from customer.repository import listing, reading
@@ -23,6 +23,7 @@ from customer.service.consenting import record_statements
 from customer.service.registration import register
 
 router = Router(prefix="/v1/customers")
+_SEARCH = "Part of a name, e-mail, phone or external id; without `pii:read` the beginning of an external id"
 
 
 @router.post(
@@ -55,8 +56,7 @@ async def list_customers(
     parts: Parts,
     q: Annotated[
         str | None,
-        Query(min_length=1, max_length=200, description="Part of a name, e-mail, phone or external id; without "
-              "`pii:read` the beginning of an external id"),
+        Query(min_length=1, max_length=200, description=_SEARCH),
     ] = None,
     tier: Tier | None = None,
     stage: Stage | None = None,

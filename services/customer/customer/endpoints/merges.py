@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+from fastapi import Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis.api import Router
 from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from chassis.database import raw_connection
 from chassis.dependencies import ReadSession, WriteSession, requires
-from fastapi import Query, Response
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from customer.endpoints.answers import json_answer
 from customer.errors import MergeDoesNotExist
 from customer.parts import Parts
@@ -50,7 +50,9 @@ async def list_merges(
 ) -> Response:
     """List merges, the newest first."""
     after = tuple(decode_cursor(cursor, datetime, UUID)) if cursor else None
-    rows = await merges.list_merges(await raw_connection(session), customer_id=customer_id, after=after, limit=limit + 1)
+    rows = await merges.list_merges(
+        await raw_connection(session), customer_id=customer_id, after=after, limit=limit + 1
+    )
     shown = rows[:limit]
     following = encode_cursor([shown[-1]["created_at"], shown[-1]["id"]]) if len(rows) > limit else None
     quoted = "null" if following is None else f'"{following}"'

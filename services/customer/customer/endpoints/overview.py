@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
+from fastapi import Response
+
 from chassis.api import Router
 from chassis.database import raw_connection
 from chassis.dependencies import CallerIdentity, ReadSession, requires
 from contracts.event import OWN_TOUCHES
-from fastapi import Response
-
 from customer.endpoints.answers import found, json_answer, overview_body
 from customer.parts import Parts
 from customer.repository import reading
@@ -19,7 +19,7 @@ _OWN_TOUCHES = sorted(OWN_TOUCHES)
 
 @router.get("/360", response_model=Overview, dependencies=[requires("customers:read")])
 async def read_overview(customer_id: UUID, session: ReadSession, identity: CallerIdentity, parts: Parts) -> Response:
-    """Read all that is known: profile, stage, tier, scores with reasons, last interactions, alerts, actions, consents."""
+    """Read all that is known of a customer: profile, scores with reasons, interactions, alerts, actions, consents."""
     rendered = await reading.find_360(
         await raw_connection(session), customer_id, own_touches=_OWN_TOUCHES, as_of=parts.clock.business_now()
     )

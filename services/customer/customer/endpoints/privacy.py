@@ -3,12 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
+from fastapi import Response
+
 from chassis.api import Router
 from chassis.database import raw_connection
 from chassis.dependencies import ReadSession, WriteSession, requires
 from contracts.event import OWN_TOUCHES
-from fastapi import Response
-
 from customer.endpoints.answers import SEE_PERSONAL_DATA, found, json_answer
 from customer.parts import Parts
 from customer.repository import merges, reading

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis.consumer import Received
 from chassis.database import raw_connection
 from contracts.campaign import ActionDecided, DeliveryFailed, DeliverySucceeded
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from customer.handlers.erased import of_the_living
 from customer.parts import CustomerParts
 from customer.repository.standings import Action, save_actions

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis.consumer import Received
 from chassis.database import raw_connection
 from contracts.event import CustomerEvent
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from customer.repository import erasure
 
 E = TypeVar("E", bound=CustomerEvent)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis.consumer import Received
 from chassis.database import raw_connection
 from contracts.customer import ExternalId
 from contracts.event import OWN_TOUCHES
 from contracts.interaction import HistoryRecorded, InteractionRecorded
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from customer.domain.profile import Key
 from customer.handlers.erased import of_the_living
 from customer.parts import CustomerParts
@@ -42,9 +42,7 @@ async def _take_in_chunk(session: AsyncSession, item: Received[HistoryRecorded],
     connection = await raw_connection(session)
     erased = await erasure.erased_at(connection, list({row.customer_id for row in item.event.rows}))
     rows = [
-        row
-        for row in item.event.rows
-        if row.customer_id not in erased or item.envelope.time > erased[row.customer_id]
+        row for row in item.event.rows if row.customer_id not in erased or item.envelope.time > erased[row.customer_id]
     ]
     if not rows:
         return
@@ -68,6 +66,6 @@ def _key(external_id: ExternalId | None) -> Key | None:
 def _seen(event: InteractionRecorded) -> activity.Seen:
     return activity.Seen(
         event.customer_id, event.kind in OWN_TOUCHES, event.occurred_at, event.id, event.channel, event.direction,
-        event.kind, event.source, event.source_id, event.amount and event.amount.amount,
-        event.amount and event.amount.currency,
+        event.kind, event.source, event.source_id, event.amount.amount if event.amount else None,
+        event.amount.currency if event.amount else None,
     )  # fmt: skip

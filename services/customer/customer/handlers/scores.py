@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis.consumer import Received
 from chassis.database import raw_connection
 from contracts.scoring import ChurnAlert, ChurnAlertCleared, ChurnAlertRaised, ChurnAlertUpdated, CustomerScored
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from customer.handlers.erased import of_the_living
 from customer.parts import CustomerParts
 from customer.repository import standings
@@ -27,7 +27,9 @@ async def on_customers_scored(
             newest[item.event.customer_id] = item.event
     if newest:
         found = [
-            standings.Standing(event.customer_id, event.tier, event.stage, _scores(event), event.scored_at, event.version)
+            standings.Standing(
+                event.customer_id, event.tier, event.stage, _scores(event), event.scored_at, event.version
+            )
             for event in newest.values()
         ]
         await standings.save_standings(await raw_connection(session), found)

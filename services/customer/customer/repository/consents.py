@@ -11,6 +11,20 @@ from customer.domain.consents import Consent, Statement
 
 Topic = tuple[UUID, str, str]
 
+_NAMES = "customer_id, channel, purpose, state, proof, source, at"
+_SAID = "unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])"
+_REMEMBER = f"INSERT INTO consent_history ({_NAMES}, recorded_at) SELECT *, $8::timestamptz FROM {_SAID}"
+# Of several statements about one thing in one request the latest counts; of equally old ones the last.
+_PUT_IN_FORCE = f"""
+INSERT INTO consents ({_NAMES}, recorded_at)
+SELECT DISTINCT ON (customer_id, channel, purpose) {_NAMES}, $8::timestamptz
+FROM {_SAID} WITH ORDINALITY AS said ({_NAMES}, place)
+ORDER BY customer_id, channel, purpose, at DESC, place DESC
+ON CONFLICT (customer_id, channel, purpose) DO UPDATE SET state = excluded.state, proof = excluded.proof,
+    source = excluded.source, at = excluded.at, recorded_at = excluded.recorded_at
+WHERE consents.at <= excluded.at
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Dated:
@@ -42,18 +56,5 @@ async def record(connection: asyncpg.Connection, said: Sequence[Dated], *, recor
         [one.statement.purpose for one in said], [one.statement.state for one in said],
         [one.statement.proof for one in said], [one.statement.source for one in said], [one.at for one in said],
     ]  # fmt: skip
-    unnested = "unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])"
-    names = "(customer_id, channel, purpose, state, proof, source, at, recorded_at)"
-    await connection.execute(
-        f"INSERT INTO consent_history {names} SELECT *, $8::timestamptz FROM {unnested}", *columns, recorded_at
-    )
-    # Of several statements about one thing in one request the latest counts; of equally old ones the last.
-    await connection.execute(
-        f"INSERT INTO consents {names} SELECT DISTINCT ON (customer_id, channel, purpose) customer_id, channel, purpose, state, proof, source, "
-        f"at, $8::timestamptz FROM {unnested} WITH ORDINALITY AS n (customer_id, channel, purpose, state, proof, source, "
-        "at, place) ORDER BY customer_id, channel, purpose, at DESC, place DESC "
-        "ON CONFLICT (customer_id, channel, purpose) DO UPDATE SET state = excluded.state, proof = excluded.proof, "
-        "source = excluded.source, at = excluded.at, recorded_at = excluded.recorded_at "
-        "WHERE consents.at <= excluded.at",
-        *columns, recorded_at,
-    )  # fmt: skip
+    await connection.execute(_REMEMBER, *columns, recorded_at)
+    await connection.execute(_PUT_IN_FORCE, *columns, recorded_at)

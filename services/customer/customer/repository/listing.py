@@ -45,7 +45,8 @@ async def list_customers(connection: asyncpg.Connection, wanted: Wanted, *, limi
 
 
 def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
-    conditions, parameters = ["c.survivor_id IS NULL"], []
+    conditions = ["c.survivor_id IS NULL"]
+    parameters: list[Any] = []
 
     def add(condition: str, *values: Any) -> None:
         numbers = range(len(parameters) + 1, len(parameters) + len(values) + 1)

@@ -13,8 +13,8 @@ from customer.repository.reading import instant
 
 _RECORD = f"""json_build_object('id', id, 'from', from_id, 'into', into_id,
     'state', CASE WHEN undone_at IS NULL THEN 'merged' ELSE 'undone' END, 'cause', cause,
-    'merged_at', {instant('merged_at')}, 'undone_at', {instant('undone_at')},
-    'created_at', {instant('created_at')}, 'updated_at', {instant('updated_at')})"""
+    'merged_at', {instant("merged_at")}, 'undone_at', {instant("undone_at")},
+    'created_at', {instant("created_at")}, 'updated_at', {instant("updated_at")})"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,10 @@ async def list_merges(
 ) -> Sequence[asyncpg.Record]:
     """Merges, newest first, of one customer or of all."""
     at, merge_id = after or (None, None)
-    return await connection.fetch(
+    rows: Sequence[asyncpg.Record] = await connection.fetch(
         f"SELECT {_RECORD}::text AS body, created_at, id FROM merges "
         "WHERE ($1::uuid IS NULL OR from_id = $1 OR into_id = $1) "
         "AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid)) ORDER BY created_at DESC, id DESC LIMIT $4",
         customer_id, at, merge_id, limit,
     )  # fmt: skip
+    return rows

@@ -46,13 +46,14 @@ async def owners_of(connection: asyncpg.Connection, keys: Collection[Key]) -> di
 async def load_locked(connection: asyncpg.Connection, ids: Collection[UUID]) -> dict[UUID, Profile]:
     """Profiles that live (merged ones do not), locked until the transaction ends."""
     rows = await connection.fetch(
-        "SELECT id, kind, name, country, time_zone, attributes::text, provenance::text, version, created_at, updated_at "
-        "FROM customers WHERE id = ANY($1::uuid[]) AND survivor_id IS NULL ORDER BY id FOR UPDATE",
+        "SELECT id, kind, name, country, time_zone, attributes::text, provenance::text, version, created_at, "
+        "updated_at FROM customers WHERE id = ANY($1::uuid[]) AND survivor_id IS NULL ORDER BY id FOR UPDATE",
         list(ids),
     )  # fmt: skip
     held = await _identifiers_of(connection, ids)
     overrides = await connection.fetch(
-        "SELECT customer_id, tier_override, stage_override FROM standings WHERE customer_id = ANY($1::uuid[])", list(ids)
+        "SELECT customer_id, tier_override, stage_override FROM standings WHERE customer_id = ANY($1::uuid[])",
+        list(ids),
     )
     overridden = {row["customer_id"]: row for row in overrides}
     return {row["id"]: _profile(row, held.get(row["id"], ()), overridden.get(row["id"])) for row in rows}
@@ -100,8 +101,8 @@ async def save_profiles(connection: asyncpg.Connection, profiles: Sequence[Profi
             "UPDATE customers AS c SET kind = n.kind, name = n.name, country = n.country, time_zone = n.time_zone, "
             "attributes = n.attributes, provenance = n.provenance, search = n.search, version = n.version, "
             "updated_at = n.updated_at FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], "
-            "$6::text[]::jsonb[], $7::text[]::jsonb[], $8::text[], $9::int[], $10::timestamptz[]) AS n (id, kind, name, country, "
-            "time_zone, attributes, provenance, search, version, updated_at) WHERE c.id = n.id",
+            "$6::text[]::jsonb[], $7::text[]::jsonb[], $8::text[], $9::int[], $10::timestamptz[]) AS n (id, kind, "
+            "name, country, time_zone, attributes, provenance, search, version, updated_at) WHERE c.id = n.id",
             *_columns(profiles),
         )  # fmt: skip
 

@@ -35,7 +35,7 @@ _MEMBERS = f"""
     'overrides', json_build_object('tier', s.tier_override, 'stage', s.stage_override),
     'provenance', json_build_object('external_ids', coalesce(i.external_id_origins, '[]'),
         'emails', coalesce(i.email_origins, '[]'), 'phones', coalesce(i.phone_origins, '[]'), 'values', c.provenance),
-    'created_at', {instant('c.created_at')}, 'updated_at', {instant('c.updated_at')}
+    'created_at', {instant("c.created_at")}, 'updated_at', {instant("c.updated_at")}
 """
 PROFILE = f"json_build_object({_MEMBERS}, 'merged_from', CASE WHEN asked.id <> c.id THEN asked.id END)"
 # A customer and all who were merged into it: what was said of each of them is said of the survivor.
@@ -53,13 +53,13 @@ _ONE = f"SELECT {PROFILE}::text AS body, c.version {_ASKED}"
 
 _CONSENTS = f"""
 (SELECT coalesce(json_agg(json_build_object('channel', channel, 'purpose', purpose, 'state', state,
-        'at', {instant('at')}, 'proof', proof, 'source', source) ORDER BY channel, purpose), '[]')
+        'at', {instant("at")}, 'proof', proof, 'source', source) ORDER BY channel, purpose), '[]')
     FROM (SELECT DISTINCT ON (channel, purpose) * FROM consents WHERE {_IN_CLUSTER}
         ORDER BY channel, purpose, at DESC, state = 'granted') AS in_force)
 """
 _RECENT = f"""
 (SELECT coalesce(json_agg(json_build_object('id', id, 'kind', kind, 'channel', channel, 'direction', direction,
-        'occurred_at', {instant('occurred_at')}, 'source', source, 'source_id', source_id, 'amount',
+        'occurred_at', {instant("occurred_at")}, 'source', source, 'source_id', source_id, 'amount',
         CASE WHEN amount IS NOT NULL THEN json_build_object('amount', amount::text, 'currency', currency) END)
         ORDER BY occurred_at DESC, id DESC), '[]')
     FROM (SELECT * FROM recent_interactions WHERE {_IN_CLUSTER} AND own_touch = %s
@@ -80,16 +80,16 @@ _ALERTS = f"""
     FROM alerts WHERE {_IN_CLUSTER} AND state = 'open')
 """
 _ACTIONS = f"""
-(SELECT coalesce(json_agg(facts || jsonb_build_object('state', state, 'finished_at', {instant('finished_at')})
+(SELECT coalesce(json_agg(facts || jsonb_build_object('state', state, 'finished_at', {instant("finished_at")})
         ORDER BY decided_at DESC, id DESC), '[]')
     FROM (SELECT * FROM actions WHERE {_IN_CLUSTER} ORDER BY decided_at DESC, id DESC LIMIT 10) AS latest)
 """
 _360 = f"""
 {_CLUSTER}
 SELECT json_build_object(
-    'profile', {PROFILE}, 'stage', s.stage, 'tier', s.tier, 'scores', s.scores, 'interactions', {_RECENT % 'false'},
-    'counts', coalesce(seen.counts, '{{}}'), 'first_seen_at', {instant('seen.first_seen_at')},
-    'last_seen_at', {instant('seen.last_seen_at')}, 'own_touches', {_RECENT % 'true'}, 'alerts', {_ALERTS},
+    'profile', {PROFILE}, 'stage', s.stage, 'tier', s.tier, 'scores', s.scores, 'interactions', {_RECENT % "false"},
+    'counts', coalesce(seen.counts, '{{}}'), 'first_seen_at', {instant("seen.first_seen_at")},
+    'last_seen_at', {instant("seen.last_seen_at")}, 'own_touches', {_RECENT % "true"}, 'alerts', {_ALERTS},
     'actions', {_ACTIONS}, 'consents', {_CONSENTS}, 'as_of', $3::text
 )::text AS body, c.version
 FROM customers AS asked JOIN customers AS c ON c.id = coalesce(asked.survivor_id, asked.id) {IDENTIFIERS} {_COUNTS}
@@ -99,7 +99,7 @@ _CONSENT_BOOK = f"""
 {_CLUSTER}
 SELECT json_build_object('consents', {_CONSENTS}, 'default', $2::text, 'history',
     (SELECT coalesce(json_agg(json_build_object('channel', channel, 'purpose', purpose, 'state', state,
-            'at', {instant('at')}, 'proof', proof, 'source', source, 'recorded_at', {instant('recorded_at')})
+            'at', {instant("at")}, 'proof', proof, 'source', source, 'recorded_at', {instant("recorded_at")})
             ORDER BY seq DESC), '[]')
         FROM (SELECT * FROM consent_history WHERE {_IN_CLUSTER} ORDER BY seq DESC LIMIT 500) AS said)
 )::text FROM customers WHERE id = $1
@@ -107,7 +107,7 @@ SELECT json_build_object('consents', {_CONSENTS}, 'default', $2::text, 'history'
 _STANDING_HISTORY = f"""
 SELECT json_build_object('items', (
     SELECT coalesce(json_agg(json_build_object('measure', measure, 'before', before, 'after', after, 'cause', cause,
-        'changed_at', {instant('changed_at')}) ORDER BY seq DESC), '[]')
+        'changed_at', {instant("changed_at")}) ORDER BY seq DESC), '[]')
     FROM (SELECT * FROM standing_history WHERE customer_id = coalesce(c.survivor_id, c.id) ORDER BY seq DESC LIMIT 500)
         AS said)
 )::text FROM customers AS c WHERE id = $1

@@ -51,21 +51,52 @@ class Action:
     finished_at: datetime | None
 
 
+_SAVE_STANDINGS = """
+WITH changed AS (
+    INSERT INTO standings (customer_id, scored_tier, scored_stage, scores, score_version)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]::jsonb[], $5::bigint[]) AS n (customer_id)
+    ORDER BY customer_id
+    ON CONFLICT (customer_id) DO UPDATE SET scored_tier = excluded.scored_tier, scored_stage = excluded.scored_stage,
+        scores = excluded.scores, score_version = excluded.score_version
+    WHERE standings.score_version < excluded.score_version
+    RETURNING new.customer_id, old.tier AS tier_before, new.tier AS tier_after, old.stage AS stage_before,
+        new.stage AS stage_after
+)
+INSERT INTO standing_history (customer_id, measure, before, after, cause, changed_at)
+SELECT customer_id, measure, before, after, 'scored', at
+FROM changed JOIN unnest($1::uuid[], $6::timestamptz[]) AS n (scored, at) ON scored = customer_id
+CROSS JOIN LATERAL (VALUES ('tier', tier_before, tier_after), ('stage', stage_before, stage_after))
+    AS measured (measure, before, after)
+WHERE before IS DISTINCT FROM after
+ORDER BY customer_id
+"""
+_SAVE_ALERTS = """
+INSERT INTO alerts AS kept (id, customer_id, state, facts, raised_at, cleared_at, version)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]::jsonb[], $5::timestamptz[], $6::timestamptz[],
+    $7::bigint[]) AS n (id)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, facts = kept.facts || excluded.facts,
+    raised_at = coalesce(excluded.raised_at, kept.raised_at), cleared_at = excluded.cleared_at,
+    version = excluded.version
+WHERE kept.version < excluded.version
+"""
+# An outcome may be told before the decision; it must not be taken back then.
+_SAVE_ACTIONS = """
+INSERT INTO actions AS kept (id, customer_id, state, facts, decided_at, finished_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]::jsonb[], $5::timestamptz[], $6::timestamptz[])
+    AS n (id)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET facts = kept.facts || excluded.facts,
+    state = CASE excluded.state WHEN 'decided' THEN kept.state ELSE excluded.state END,
+    decided_at = least(kept.decided_at, excluded.decided_at),
+    finished_at = coalesce(excluded.finished_at, kept.finished_at)
+"""
+
+
 async def save_standings(connection: asyncpg.Connection, standings: Sequence[Standing]) -> None:
-    """Keep scores that are newer than those we have, and the history of tier and stage."""
+    """Keep scores that are newer than those we have, and the history of tier and stage; at most one a customer."""
     await connection.execute(
-        "WITH changed AS (INSERT INTO standings (customer_id, scored_tier, scored_stage, scores, score_version) "
-        "SELECT customer_id, tier, stage, scores, version FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]::jsonb[], "
-        "$5::bigint[]) AS n (customer_id, tier, stage, scores, version) ORDER BY customer_id "
-        "ON CONFLICT (customer_id) DO UPDATE SET scored_tier = excluded.scored_tier, "
-        "scored_stage = excluded.scored_stage, scores = excluded.scores, score_version = excluded.score_version "
-        "WHERE standings.score_version < excluded.score_version RETURNING new.customer_id, old.tier AS tier_before, "
-        "new.tier AS tier_after, old.stage AS stage_before, new.stage AS stage_after) "
-        "INSERT INTO standing_history (customer_id, measure, before, after, cause, changed_at) "
-        "SELECT customer_id, measure, before, after, 'scored', at FROM changed "
-        "JOIN unnest($1::uuid[], $6::timestamptz[]) AS n (scored, at) ON scored = customer_id CROSS JOIN LATERAL (VALUES "
-        "('tier', tier_before, tier_after), ('stage', stage_before, stage_after)) AS v (measure, before, after) "
-        "WHERE before IS DISTINCT FROM after ORDER BY customer_id",
+        _SAVE_STANDINGS,
         [one.customer_id for one in standings], [one.tier for one in standings], [one.stage for one in standings],
         _json([one.scores for one in standings]), [one.version for one in standings],
         [one.scored_at for one in standings],
@@ -75,12 +106,7 @@ async def save_standings(connection: asyncpg.Connection, standings: Sequence[Sta
 async def save_alerts(connection: asyncpg.Connection, alerts: Sequence[Alert]) -> None:
     """Keep states of alerts that are newer than those we have; at most one for each alert."""
     await connection.execute(
-        "INSERT INTO alerts AS kept (id, customer_id, state, facts, raised_at, cleared_at, version) "
-        "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]::jsonb[], $5::timestamptz[], $6::timestamptz[], "
-        "$7::bigint[]) AS n (id, customer_id, state, facts, raised_at, cleared_at, version) ORDER BY id "
-        "ON CONFLICT (id) DO UPDATE SET state = excluded.state, facts = kept.facts || excluded.facts, "
-        "raised_at = coalesce(excluded.raised_at, kept.raised_at), cleared_at = excluded.cleared_at, "
-        "version = excluded.version WHERE kept.version < excluded.version",
+        _SAVE_ALERTS,
         [one.id for one in alerts], [one.customer_id for one in alerts], [one.state for one in alerts],
         _json([one.facts for one in alerts]), [one.raised_at for one in alerts],
         [one.cleared_at for one in alerts], [one.version for one in alerts],
@@ -88,15 +114,9 @@ async def save_alerts(connection: asyncpg.Connection, alerts: Sequence[Alert]) -
 
 
 async def save_actions(connection: asyncpg.Connection, actions: Sequence[Action]) -> None:
-    """Keep actions and what became of them; at most one state for each, in whatever order they come."""
+    """Keep actions and what became of them, in whatever order that is told; at most one state for each."""
     await connection.execute(
-        "INSERT INTO actions AS kept (id, customer_id, state, facts, decided_at, finished_at) "
-        "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]::jsonb[], $5::timestamptz[], $6::timestamptz[]) "
-        "AS n (id, customer_id, state, facts, decided_at, finished_at) ORDER BY id "
-        "ON CONFLICT (id) DO UPDATE SET facts = kept.facts || excluded.facts, "
-        "state = CASE excluded.state WHEN 'decided' THEN kept.state ELSE excluded.state END, "
-        "decided_at = least(kept.decided_at, excluded.decided_at), "
-        "finished_at = coalesce(excluded.finished_at, kept.finished_at)",
+        _SAVE_ACTIONS,
         [one.id for one in actions], [one.customer_id for one in actions], [one.state for one in actions],
         _json([one.facts for one in actions]), [one.decided_at for one in actions],
         [one.finished_at for one in actions],

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from chassis.database import raw_connection
-from chassis.outbox import publish
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.database import raw_connection
+from chassis.outbox import publish
 from customer.domain.amending import amend, contact_keys
 from customer.domain.profile import Origin, Profile, changed
 from customer.errors import CustomerDoesNotExist

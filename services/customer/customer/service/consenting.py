@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis.database import raw_connection
 from chassis.outbox import publish
 from contracts.customer import ConsentChanged
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from customer.domain.consents import Consent, Statement, time_of
 from customer.errors import CustomerDoesNotExist
 from customer.parts import CustomerParts
@@ -26,10 +26,10 @@ async def record_statements(
     ids = {customer_id for customer_id, _ in said}
     before = await consents.in_force(connection, ids)
     now = parts.clock.business_now()
-    dated = [
-        consents.Dated(one, statement, time_of(statement, before.get((one, statement.channel, statement.purpose)), now=now))
-        for one, statement in said
-    ]
+    dated = []
+    for customer_id, one in said:
+        in_force = before.get((customer_id, one.channel, one.purpose))
+        dated.append(consents.Dated(customer_id, one, time_of(one, in_force, now=now)))
     await consents.record(connection, dated, recorded_at=parts.clock.system_now())
     await tell_changes(session, parts, before=before, ids=ids)
 

@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from chassis.database import raw_connection
 from chassis.dead_letters import purge_key
 from chassis.jobs import JobHandle, enqueue_job
 from chassis.outbox import publish, publish_tombstone
 from contracts.customer import ContactChanged, CustomerErased
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from customer.errors import CustomerDoesNotExist
 from customer.parts import CustomerParts
 from customer.repository import erasure, locks, profiles

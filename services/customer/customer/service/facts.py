@@ -3,7 +3,6 @@
 from typing import Any
 
 from contracts.customer import ContactChanged, CustomerCreated, CustomerUpdated, ExternalId
-
 from customer.domain.profile import Profile
 from customer.settings import CustomerSettings
 

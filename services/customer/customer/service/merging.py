@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from chassis.database import raw_connection
-from chassis.outbox import publish
-from contracts.customer import CustomerMerged, CustomerUnmerged
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from chassis.database import raw_connection
+from chassis.outbox import publish
+from contracts.customer import CustomerMerged, CustomerUnmerged
 from customer.domain.merging import Brought, merge, unmerge
 from customer.domain.profile import Identifier, Profile
 from customer.errors import CannotMerge, CannotUndoMerge, CustomerDoesNotExist, MergeDoesNotExist
@@ -94,7 +94,8 @@ async def _undo(session: AsyncSession, parts: CustomerParts, found: merges.Merge
     await merges.mark_undone(connection, found.id, undone_at=at, now=now)
     again = (await profiles.load_locked(connection, [found.from_id]))[found.from_id]
     publish(session, CustomerUnmerged(
-        customer_id=again.id, merge_id=found.id, into=survivor.id, external_ids=facts.external_ids(again), unmerged_at=at
+        customer_id=again.id, merge_id=found.id, into=survivor.id, external_ids=facts.external_ids(again),
+        unmerged_at=at,
     ))  # fmt: skip
     publish(session, facts.updated(again, parts.settings))
     publish(session, facts.contact_changed(again))
@@ -106,6 +107,4 @@ async def _free_identifiers(session: AsyncSession, brought: Brought) -> list[Ide
     """The identifiers a profile had; one that somebody else goes by in the meantime does not identify it any more."""
     connection = await raw_connection(session)
     taken = await profiles.owners_of(connection, [one.key for one in brought.identifiers])
-    return [
-        Identifier(one.key, one.identifying and one.key not in taken, one.origin) for one in brought.identifiers
-    ]
+    return [Identifier(one.key, one.identifying and one.key not in taken, one.origin) for one in brought.identifiers]

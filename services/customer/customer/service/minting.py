@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chassis.database import raw_connection
-from chassis.outbox import publish
-from contracts.customer import CustomerMerged
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from chassis.database import raw_connection
+from chassis.outbox import publish
+from contracts.customer import CustomerMerged
 from customer.domain.profile import Identifier, Key, Origin, Profile
 from customer.parts import CustomerParts
 from customer.repository import locks, merges, profiles

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
-from chassis.database import raw_connection
-from chassis.outbox import publish
-from contracts.identity import customer_id_for
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from chassis.database import raw_connection
+from chassis.outbox import publish
+from contracts.identity import customer_id_for
 from customer.domain.matching import Book, Placement
 from customer.domain.profile import Draft, Key, Profile, changed
 from customer.parts import CustomerParts
@@ -49,7 +49,7 @@ async def _open_book(connection: asyncpg.Connection, parts: CustomerParts, keys:
 async def _write(session: AsyncSession, parts: CustomerParts, book: Book, *, before: dict[UUID, Profile]) -> None:
     connection = await raw_connection(session)
     new = [book.profiles[customer_id] for customer_id in book.created]
-    altered = [changed(book.profiles[customer_id], now=book.now) for customer_id in book.touched if customer_id in before]
+    altered = [changed(book.profiles[known], now=book.now) for known in book.touched if known in before]
     await profiles.add_profiles(connection, new)
     await profiles.save_profiles(connection, altered)
     await profiles.add_identifiers(connection, book.added)

@@ -1,6 +1,7 @@
 """Profiles, identifiers, merges, consents, and what the other services tell about a customer."""
 
 from alembic import op
+
 from chassis.migrations import create_chassis_tables
 
 revision = "0001"

@@ -61,10 +61,10 @@ async def _answer(platform: Platform, listening: socket.socket, stop: asyncio.Ev
 
 async def _welcome(directory: DataDirectory, platform: Platform, url: str) -> None:
     """Say where the platform is, and at the first start with which key to come in."""
-    write_private(directory.url_file, url)
     key = await ensure_admin_key(
         platform.gateway.database, keep=lambda made: write_private(directory.admin_key_file, made)
     )
+    write_private(directory.url_file, url)
     say(f"Stave runs at {url}, its API documentation is at {url}/docs; stop it with Ctrl-C.")
     if key is not None:
         say(f"Admin API key, shown this once and kept in {directory.admin_key_file}: {key}")

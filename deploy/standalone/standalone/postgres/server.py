@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from typing import IO
 
 import asyncpg
 
 from standalone.errors import Refusal
 from standalone.postgres.binaries import Binaries, installed_binaries
-from standalone.postgres.home import STATE_FOLDER, USER, Home, home_of
+from standalone.postgres.home import PORT, STATE_FOLDER, USER, Home, home_of
 from standalone.postgres.options import server_options
 from standalone.postgres.processes import is_running, quit_orphans, read_pid, serves
 
@@ -26,8 +27,6 @@ FAST_STOP_SECONDS = 60.0
 # After that long, backends that outlived their killed server are told to quit; idle ones leave at once by themselves.
 ORPHAN_PATIENCE_SECONDS = 3.0
 REPORT_EVERY_SECONDS = 5.0
-# A server killed within its first moments answers "shared memory still in use" or finds its own stale lock file.
-ORPHANS_REMAIN = "shared memory"
 
 Report = Callable[[str], None]
 
@@ -72,9 +71,9 @@ class PostgresServer:
             self._refuse_other_major(home)
             if not home.cluster.exists():
                 self._create(home)
-            if self.pid is None:
-                self._launch_when_free(home)
-            self._wait_until_ready(home)
+            while not self._is_ready_after(self._find_or_launch(home), home):
+                # Somebody else's server, that we waited for, has ended.
+                continue
         return home.url()
 
     def is_alive(self) -> bool:
@@ -155,53 +154,58 @@ class PostgresServer:
             raise _failure("created", home, done.stderr)
         unfinished.rename(home.cluster)
 
-    def _launch_when_free(self, home: Home) -> None:
-        """Start the server's process, again as long as backends of a killed one still hold its shared memory."""
-        since = time.monotonic()
-        while True:
-            self._launch(home)
-            if not self._ended_at_once(home):
-                return
-            said = _last_lines(home.log)
-            if ORPHANS_REMAIN not in said and "postmaster.pid" not in said:
-                raise _failure("started", home, said)
-            if time.monotonic() - since > ORPHAN_PATIENCE_SECONDS:
-                self._report("waiting for the remains of a killed PostgreSQL to end")
-                quit_orphans(home.cluster)
-            time.sleep(0.1)
+    def _find_or_launch(self, home: Home) -> subprocess.Popen[bytes] | None:
+        """Our new server process, or None when one of somebody else's runs.
 
-    def _launch(self, home: Home) -> None:
-        _drop_stale_lock(home)
+        A server and each of its processes inherit a locked file: who gets the lock knows that nothing of an earlier
+        server is left, neither one that a killed parent had just started nor backends that outlived theirs.
+        """
+        since = reported = time.monotonic()
+        while True:
+            with (home.root / "server.lock").open("w") as lock:
+                if _locked(lock):
+                    self._child = self._launch(home, lock)
+                    return self._child
+            if self.pid is not None:
+                self._child = None
+                return None
+            now = time.monotonic()
+            if now - since > ORPHAN_PATIENCE_SECONDS:
+                quit_orphans(home.cluster)
+            if now - reported > REPORT_EVERY_SECONDS:
+                reported = now
+                self._report("waiting for the remains of a killed PostgreSQL to end")
+            time.sleep(0.05)
+
+    def _launch(self, home: Home, lock: IO[str]) -> subprocess.Popen[bytes]:
+        # With the lock in hand these files are stale, and their pid may be another process's by now.
+        home.pid_file.unlink(missing_ok=True)
+        (home.socket_folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
         settings = [f"--{name}={value}" for name, value in server_options(home.socket_folder).items()]
         program = self._programs(home).program("postgres")
         command = home.account.command(
             program, "-D", str(home.cluster), *settings, ends_with_parent=self._ends_with_parent
         )
         with open(os.open(home.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 cwd=home.root,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=(lock.fileno(),),
                 # A Ctrl-C at the terminal is for us: the server stops after what uses it.
                 start_new_session=True,
             )
 
-    def _ended_at_once(self, home: Home) -> bool:
-        """Watch the first moments: True when the process gave up, False as soon as it holds the cluster's lock."""
-        assert self._child is not None
-        while self._child.poll() is None:
-            if _probe(home) is not Answer.NOTHING:
-                return False
-            time.sleep(0.02)
-        return True
-
-    def _wait_until_ready(self, home: Home) -> None:
+    def _is_ready_after(self, child: subprocess.Popen[bytes] | None, home: Home) -> bool:
+        """Wait until the server answers; False when one that is not ours ended. Raises Refusal when ours did."""
         since = reported = time.monotonic()
         while (answer := _probe(home)) is not Answer.READY:
             if self.has_ended():
+                if child is None:
+                    return False
                 raise _failure("started", home, _last_lines(home.log))
             now = time.monotonic()
             if now - reported > REPORT_EVERY_SECONDS:
@@ -209,6 +213,7 @@ class PostgresServer:
                 doing = "recovers from a crash" if answer is Answer.RECOVERING else "does not answer yet"
                 self._report(f"PostgreSQL {doing}: {now - since:.0f} s so far, see {home.log}")
             time.sleep(0.05)
+        return True
 
     def _ends_within(self, pid: int, seconds: float) -> bool:
         until = time.monotonic() + seconds
@@ -244,11 +249,12 @@ async def _connect(url: str) -> Answer:
     return Answer.READY
 
 
-def _drop_stale_lock(home: Home) -> None:
-    """Forget the lock file of a server that is gone, whose pid may by now be another process's."""
-    pid = read_pid(home.pid_file)
-    if pid is not None and not (is_running(pid) and serves(pid, home.cluster)):
-        home.pid_file.unlink(missing_ok=True)
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

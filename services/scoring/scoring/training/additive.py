@@ -4,14 +4,15 @@ Both are sums of functions of one feature, so their mean is one too and serving 
 `AdditiveModel` serves; tests hold the two to 1e-9 of each other.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from scoring.domain.additive import AdditiveModel, Shape, blend, flat, line, shifted, steps
+from scoring.domain.additive import AdditiveModel, Shape, blend, flat, line, probability_of, shifted, steps
 
 Floats = NDArray[np.float64]
 # Fewer rows that differ from the commonest value teach nothing about a feature.
@@ -141,22 +142,22 @@ def calibrated(model: AdditiveModel, slope: float, intercept: float) -> Additive
 
 
 def platt(log_odds: Floats, left: Floats) -> tuple[float, float]:
-    """(slope, intercept) of the affine map in log-odds that makes predictions honest (Platt 1999); by Newton's method.
+    """(slope, intercept) of the affine map in log-odds that makes predictions honest (Platt 1999).
 
-    The slope stays above zero: a model that ranks the wrong way is flattened, not turned.
+    The slope stays within 0 and 5: a model that ranks the wrong way is flattened, not turned.
     """
-    slope, intercept = 1.0, 0.0
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(slope * log_odds + intercept, -500, 500)))
-        weight = p * (1 - p)
-        gradient = np.array([np.sum((left - p) * log_odds) - 1e-3 * (slope - 1), np.sum(left - p)])
-        cross = np.sum(weight * log_odds)
-        hessian = np.array([[np.sum(weight * log_odds**2) + 1e-3, cross], [cross, np.sum(weight) + 1e-9]])
-        change = np.linalg.solve(hessian, gradient)
-        slope, intercept = slope + float(change[0]), intercept + float(change[1])
-        if float(np.abs(change).max()) < 1e-12:
-            break
-    return max(slope, 0.0), intercept
+
+    def loss(line: Floats) -> tuple[float, Floats]:
+        fitted = line[0] * log_odds + line[1]
+        surplus = probability_of(fitted) - left
+        slopes = np.array([surplus @ log_odds, surplus.sum()]) / len(left)
+        return float(np.mean(np.logaddexp(0, fitted) - left * fitted)), slopes
+
+    options = {"ftol": 1e-15, "gtol": 1e-10}
+    found = minimize(
+        loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, 5), (-20, 20)], options=options
+    )
+    return float(found.x[0]), float(found.x[1])
 
 
 def _boost(features: Floats, left: Floats, settings: FitSettings) -> HistGradientBoostingClassifier:
@@ -201,8 +202,3 @@ def _tree_shape(nodes: NDArray[np.void]) -> Shape:
     while not nodes[place]["is_leaf"]:
         place = int(nodes[place]["left" if nodes[place]["missing_go_to_left"] else "right"])
     return steps(thresholds, values, missing=float(nodes[place]["value"]))
-
-
-def with_seed(settings: FitSettings, seed: int) -> FitSettings:
-    """The same settings with another seed."""
-    return replace(settings, seed=seed)

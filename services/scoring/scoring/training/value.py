@@ -1,4 +1,4 @@
-"""Training of customer value: BG/NBD by maximum likelihood over equal customers at once, Gamma-Gamma, and a backtest."""
+"""Training of customer value: BG/NBD with equal customers counted once, Gamma-Gamma, and a backtest."""
 
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 LEAST_CUSTOMERS, LEAST_REPEATERS = 50, 20
 BACKTEST_DAYS = 90
 _LOG_BOUND = 12.0
+_PRECISE = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9}
 
 
 class PurchaseFit(NamedTuple):
@@ -50,7 +51,7 @@ def fit_purchases(x: Floats, t_x: Floats, age: Floats) -> PurchaseFit:
     cells, counts = np.unique(np.column_stack([x, t_x / scale, age / scale]), axis=0, return_counts=True)
     found = minimize(
         _purchase_loss, np.array([-1.0, 0.5, -0.5, 0.5]), args=(cells.T, counts / counts.sum()), jac=True,
-        method="L-BFGS-B", bounds=[(-_LOG_BOUND, _LOG_BOUND)] * 4, options={"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9},
+        method="L-BFGS-B", bounds=[(-_LOG_BOUND, _LOG_BOUND)] * 4, options=_PRECISE,
     )  # fmt: skip
     r, alpha, a, b = np.exp(found.x).tolist()
     # Each repeat purchase is a density in time, so the unit of time belongs to the likelihood.
@@ -110,8 +111,7 @@ def fit_margin(count: Floats, margin: Floats) -> MarginFit:
         )  # fmt: skip
         return -float(each.mean())
 
-    options = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9}
-    found = minimize(loss, np.array([1.0, 1.0, 0.0]), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 3, options=options)
+    found = minimize(loss, np.array([1.0, 1.0, 0.0]), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 3, options=_PRECISE)
     p, q, gamma = np.exp(found.x).tolist()
     likelihood = -float(found.fun) * len(n) - len(n) * float(np.log(scale))
     trouble = None if 1.01 < q < 5e3 and p < 5e3 else f"no finite mean or no spread (p {p:.3g}, q {q:.3g})"

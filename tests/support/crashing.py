@@ -4,15 +4,23 @@ The seams are put around the real parts from outside; nothing in the product kno
 `CRASH_AT=relay.appended:3 python -m tests.support.crashing run …`
 """
 
+import asyncio
 import os
+import random
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import asynccontextmanager
 from typing import Any
+
+# Fewer events are no batch worth killing in the middle of.
+LARGE_BATCH = 100
+_LONGEST_FUSE_SECONDS = 0.06
 
 
 class Trap:
-    """Counts passes of one seam."""
+    """Counts passes of one seam, and kills at the last."""
 
     def __init__(self, spec: str) -> None:
         self.seam, _, count = spec.partition(":")
@@ -20,41 +28,52 @@ class Trap:
 
     def spring(self, seam: str) -> None:
         """Come by a seam."""
+        if self._is_last(seam):
+            die()
+
+    def light(self, seam: str) -> None:
+        """Come by a seam where something begins: die a random moment later, whatever is going on then."""
+        if self._is_last(seam):
+            threading.Timer(random.uniform(0, _LONGEST_FUSE_SECONDS), die).start()
+
+    def _is_last(self, seam: str) -> bool:
         if seam != self.seam:
-            return
+            return False
         self._left -= 1
-        if self._left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        return self._left == 0
+
+
+def die() -> None:
+    """End at once, as in a power cut."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def set_traps(trap: Trap) -> None:
     """Put the seams around relay, consumer and the writing edge."""
-    from chassis import consumer, outbox
+    from chassis.consumer import Consumer
     from chassis.database import Database
     from chassis.event_log.postgres import PostgresEventLog, PostgresLogReader
 
     _around(
         PostgresEventLog,
         "append",
-        before=lambda: trap.spring("relay.sending"),
+        before=lambda _: trap.spring("relay.sending"),
         after=lambda: trap.spring("relay.appended"),
     )
+    _around(PostgresLogReader, "commit", before=lambda _: trap.spring("consumer.applied"))
     _around(
-        PostgresLogReader,
-        "commit",
-        before=lambda: trap.spring("consumer.applied"),
-        after=lambda: trap.spring("consumer.committed"),
+        Consumer,
+        "dispatch",
+        before=lambda arguments: trap.light("batch.begun") if len(arguments[1]) >= LARGE_BATCH else None,
     )
-    _around(consumer.Consumer, "dispatch", before=lambda: None, after=lambda: trap.spring("consumer.in-transaction"))
-    _around(outbox.Relay, "_publish_batch", before=lambda: None, after=lambda: trap.spring("relay.deleted"))
     _trap_commits(Database, trap)
 
 
-def _around(owner: type, name: str, *, before: Callable[[], None], after: Callable[[], None]) -> None:
+def _around(owner: type, name: str, *, before: Callable[[Any], None], after: Callable[[], None] = lambda: None) -> None:
     original = getattr(owner, name)
 
     async def trapped(self: Any, *arguments: Any, **named: Any) -> Any:
-        before()
+        before(arguments)
         result = await original(self, *arguments, **named)
         after()
         return result
@@ -63,18 +82,22 @@ def _around(owner: type, name: str, *, before: Callable[[], None], after: Callab
 
 
 def _trap_commits(database: type, trap: Trap) -> None:
-    from contextlib import asynccontextmanager
-
     original = database.write  # type: ignore[attr-defined]
 
     @asynccontextmanager
     async def write(self: Any) -> Any:
         async with original(self) as session:
             yield session
-            trap.spring("write.committing")
-        trap.spring("write.committed")
+        if _answers_a_request():
+            trap.spring("api.committed")
 
     database.write = write  # type: ignore[attr-defined]
+
+
+def _answers_a_request() -> bool:
+    """Whether the running task is a request's, or the one that commits for many of them; workers' tasks have names."""
+    task = asyncio.current_task()
+    return task is not None and (task.get_name().startswith("Task-") or task.get_name() == "interaction-writer")
 
 
 if __name__ == "__main__":

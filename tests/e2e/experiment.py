@@ -1,0 +1,86 @@
+"""One fault experiment: traffic, faults, then the invariant checked on the platform at rest."""
+
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+from tests.e2e.receiver import Receiver
+from tests.e2e.traffic import Traffic
+from tests.support.eventually import eventually
+from tests.support.history import History, Verdict
+from tests.support.platform import PlatformProcess
+
+
+class Experiment:
+    """Faults are the test's; the traffic, the partner's receiver and the verdict are here."""
+
+    HEADINGS: ClassVar[str] = (
+        f"{'experiment':<48}{'faults':>7}{'acknowledged':>13}{'repeated':>9}{'lost':>6}{'twice':>6}"
+        f"{'resent':>7}{'seconds':>8}"
+    )
+
+    def __init__(self, platform: PlatformProcess, title: str, *, seed: int) -> None:
+        self.platform = platform
+        self.title = title
+        self.chance = random.Random(seed)
+        self.history = History(f"crash{seed}", seed=seed)
+        self.receiver = Receiver()
+        self.fault_count = 0
+        self.traffic: Traffic
+        self._verdict = Verdict()
+        self._began = time.monotonic()
+
+    @asynccontextmanager
+    async def under_way(self, **traffic: Any) -> AsyncIterator[None]:
+        """Clients write inside the block; at its end the platform comes to rest and must have kept every promise."""
+        with self.receiver:
+            await self._subscribe()
+            async with Traffic(self.platform, self.history, **traffic) as self.traffic:
+                yield
+            await self.verify()
+
+    async def crash_at(self, seam: str, times: int, *, most_passes: int = 6) -> None:
+        """Have the platform kill itself at a seam again and again, each time after a random number of passes."""
+        self.platform.kill()
+        for _ in range(times):
+            self.platform.start(crash_at=f"{seam}:{self.chance.randint(1, most_passes)}")
+            await self.platform.wait_until_dead()
+            self.fault_count += 1
+        self.platform.start()
+        await self.platform.wait_until_ready()
+
+    async def verify(self) -> None:
+        """Wait until nothing waits any more, then compare everything with what was acknowledged."""
+        await self.platform.settle()
+        self._verdict = await self.history.verdict(self.platform)
+        news = {str(kept.id) for kept in self.history.kept.values() if kept.is_news}
+        await eventually(lambda: news <= self._told(), within_seconds=60)
+        self._verdict.twice += [f"webhook: {one}" for one in self._told() - news]
+        assert not self._verdict, str(self._verdict)
+        assert self.receiver.refused == []
+
+    def _told(self) -> set[str]:
+        """Ids of the interactions the partner was told of; each must have come under one webhook-id."""
+        told = [event["id"] for event in self.receiver.received("interaction.recorded.v1")]
+        assert len(told) == len(set(told)), "one interaction came under two webhook-ids"
+        mine = self.history.name
+        events = self.receiver.received("interaction.recorded.v1")
+        return {event["id"] for event in events if event["source"] == mine}
+
+    async def _subscribe(self) -> None:
+        async with self.platform.client() as client:
+            terms = {"url": self.receiver.url, "event_types": ["interaction.recorded.*"]}
+            answer = await client.post("/v1/webhooks/endpoints", json=terms)
+        answer.raise_for_status()
+        self.receiver.secret = answer.json()["secret"]
+
+    def row(self) -> str:
+        """The line of this experiment in the summary."""
+        resent = sum(self.receiver.copies.values()) - len(self.receiver.copies)
+        return (
+            f"{self.title:<48}{self.fault_count:>7}{self.history.acknowledged_count:>13}"
+            f"{self.history.repeated_count:>9}{len(self._verdict.lost):>6}{len(self._verdict.twice):>6}"
+            f"{resent:>7}{time.monotonic() - self._began:>8.0f}"
+        )

@@ -3,7 +3,7 @@
 import re
 
 from tests.support.members import MEMBERS, place
-from tests.support.settings_page import EXAMPLE, PAGE, example, fields, page
+from tests.support.settings_page import COMMAND_LINE, EXAMPLE, PAGE, example, fields, page
 
 NAMED = re.compile(r"\bSTAVE_[A-Z][A-Z_]*[A-Z]\b")
 # Not read by a settings class: by the tests.
@@ -23,7 +23,7 @@ def test_every_setting_says_what_it_does() -> None:
 
 
 def test_no_message_names_a_setting_that_does_not_exist() -> None:
-    known = {variable for _, variable, _ in fields()} | OF_TESTS
+    known = {variable for _, variable, _ in fields()} | set(COMMAND_LINE) | OF_TESTS
     unknown = {
         f"{place(file)} {name}"
         for member in MEMBERS.values()

@@ -38,6 +38,8 @@ def test_no_function_takes_more_than_five_arguments_by_position() -> None:
         f"{place(file, node)} {node.name}"
         for member in MEMBERS.values()
         for file in member.files()
+        # FastAPI passes an endpoint's arguments by name.
+        if "endpoints" not in str(file)
         for node in functions(file)
         if len(node.args.posonlyargs) + len(node.args.args) > 6  # five and self
     ]

@@ -27,6 +27,11 @@ _INTRODUCTION = """# Settings
 Read from the environment or from a file `.env` in the folder Stave is started in; `.env.example` lists them all. Spans
 are written `90s`, `15m`, `48h`, `30d`, `2w` or as ISO 8601; lists with commas. This page is written by `make docs`.
 """
+# Read by commands that speak to a running platform.
+COMMAND_LINE = {
+    "STAVE_API_KEY": "Key for `stave import`, `stave demo` and the like; without it `admin.key` of the data folder",
+    "STAVE_DATA_DIR": "Where these commands look for it; without it `var`",
+}
 
 
 def settings_classes() -> Iterator[tuple[str, type[Settings]]]:
@@ -85,6 +90,8 @@ def page() -> str:
         if variable == "STAVE_DATABASE_URL":
             lines += [f"| `STAVE_{name.upper()}_DATABASE_URL` | | The database of {name}, when it is elsewhere |"
                       for name in (*SERVICES, "gateway")]  # fmt: skip
+    lines += ["", "## Command line", "", "| variable | default | what it does |", "| --- | --- | --- |"]
+    lines += [f"| `{variable}` |  | {what} |" for variable, what in COMMAND_LINE.items()]
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
@@ -97,6 +104,7 @@ def example() -> str:
             lines += ["", f"# {part[0].upper()}{part[1:]}"]
             at = part
         lines.append(f"# {variable}={default_of(field)}")
+    lines += ["", "# Command line", *(f"# {variable}=" for variable in COMMAND_LINE)]
     return "\n".join(lines) + "\n"
 
 

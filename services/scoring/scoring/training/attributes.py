@@ -89,7 +89,8 @@ def without_leaks(space: AttributeSpace, rows: Sequence[Attributes], left: Float
 def _alone(column: Floats, left: Floats, *, is_category: bool) -> float:
     """The AUC of one attribute alone; a category is ranked by its rate of leavers."""
     if is_category:
-        code = np.nan_to_num(column, nan=column.max(initial=0) + 1 if np.isfinite(column).any() else 0).astype(int)
+        unknown = np.max(column, initial=-1, where=np.isfinite(column)) + 1
+        code = np.nan_to_num(column, nan=unknown).astype(int)
         column = (np.bincount(code, weights=left) / np.maximum(np.bincount(code), 1))[code]
     known = np.isfinite(column)
     area = area_under_curve(left[known], column[known]) if known.mean() > 0.5 else 0.5

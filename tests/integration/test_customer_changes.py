@@ -253,7 +253,8 @@ async def test_a_merge_that_cannot_be_is_refused(client: httpx.AsyncClient) -> N
     again = await client.post(f"/v1/customers/{first}/merge", json={"into": second})
     assert again.json()["id"] == merge.json()["id"]
     for absorbed, into, status in (
-        (second, second, 409), (second, first, 409), (first, third, 409), (str(uuid4()), third, 404), (third, str(uuid4()), 404),
+        (second, second, 409), (second, first, 409), (first, third, 409), (str(uuid4()), third, 404),
+        (third, str(uuid4()), 404),
     ):  # fmt: skip
         assert (await client.post(f"/v1/customers/{absorbed}/merge", json={"into": into})).status_code == status
     assert (await client.post(f"/v1/merges/{uuid4()}/undo")).status_code == 404

@@ -14,9 +14,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     "address",
-    ["Ann@Example.COM", "a.b+c@sub.example.org", "ünï@exämple.com", "a@b", "a..b@example.com", ".a@example.com", "a b@example.com",
-     "a@-example.com", "@example.com", "a@", "a@b@example.com", "x" * 65 + "@example.com", '"q"@example.com', "a@localhost",
-     "a@1.2.3.4", "a'b@example.com", "a@example.invalid"],
+    ["Ann@Example.COM", "a.b+c@sub.example.org", "ünï@exämple.com", "a@b", "a..b@example.com", ".a@example.com",
+     "a b@example.com", "a@-example.com", "@example.com", "a@", "a@b@example.com", "x" * 65 + "@example.com",
+     '"q"@example.com', "a@localhost", "a@1.2.3.4", "a'b@example.com", "a@example.invalid"],
 )  # fmt: skip
 def test_the_quick_way_to_read_an_address_agrees_with_the_thorough_one(address: str) -> None:
     try:

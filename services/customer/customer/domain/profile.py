@@ -77,9 +77,9 @@ class Profile:
 
     @property
     def search_text(self) -> str:
-        """What a search looks into."""
+        """What a search looks into: a line for each value, each after a line break so that its beginning is marked."""
         found = [self.name or "", *(identifier.key.value for identifier in self.identifiers)]
-        return "\n".join(found).lower()
+        return "".join(f"\n{value}" for value in found).lower()
 
 
 @dataclass(frozen=True, slots=True)

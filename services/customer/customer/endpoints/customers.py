@@ -23,7 +23,10 @@ from customer.service.consenting import record_statements
 from customer.service.registration import register
 
 router = Router(prefix="/v1/customers")
-_SEARCH = "Part of a name, e-mail, phone or external id; without `pii:read` the beginning of an external id"
+_SEARCH = (
+    "Part of a name, e-mail, phone or external id (of fewer than three characters: the beginning of a word); without "
+    "`pii:read` the beginning of an external id"
+)
 
 
 @router.post(

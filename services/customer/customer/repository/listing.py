@@ -10,6 +10,10 @@ import asyncpg
 from customer.repository.reading import IDENTIFIERS, PROFILE
 
 
+# The index knows words by three letters in a row; of a shorter text it knows only that a word begins with it.
+_SHORTEST_INNER = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which customers, and after which one. Who may not see personal data does not search in it either."""
@@ -54,7 +58,11 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
         parameters.extend(values)
 
     if wanted.text is not None and wanted.in_personal_data:
-        add("c.search LIKE {}::text", f"%{_literal(wanted.text.lower())}%")
+        sought = _literal(wanted.text.lower())
+        if len(wanted.text) < _SHORTEST_INNER:
+            add("(c.search LIKE {}::text OR c.search LIKE {}::text)", f"%\n{sought}%", f"% {sought}%")
+        else:
+            add("c.search LIKE {}::text", f"%{sought}%")
     elif wanted.text is not None:
         add(
             "c.id IN (SELECT customer_id FROM identifiers WHERE kind = 'external' AND value LIKE {}::text)",

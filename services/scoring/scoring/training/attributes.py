@@ -21,7 +21,13 @@ MOST_CATEGORIES, LEAST_CATEGORY_ROWS = 40, 10
 # One attribute that ranks leavers this well by itself is a copy of the outcome, or known only after it.
 LEAKING_AUC = 0.97
 ATTRIBUTE_SETTINGS = FitSettings(
-    knot_count=12, inverse_penalty=0.3, learning_rate=0.05, tree_count=300, leaf_count=5, leaf_rows=40
+    knot_count=12,
+    inverse_penalty=0.3,
+    learning_rate=0.05,
+    tree_count=300,
+    leaf_count=5,
+    leaf_rows=40,
+    boosted_share=0.3,
 )
 
 

@@ -103,19 +103,37 @@ def fit_margin(count: Floats, margin: Floats) -> MarginFit:
         return MarginFit(MarginModel(1.0, 2.0, 1.0, mean, fitted=False), None, f"only {len(n)} repeat buyers")
     scale = float(m.mean())
 
-    def loss(logs: Floats) -> float:
-        p, q, gamma = np.exp(logs)
-        each = (
-            gammaln(p * n + q) - gammaln(p * n) - gammaln(q) + q * np.log(gamma) + (p * n - 1) * np.log(m / scale)
-            + p * n * np.log(n) - (p * n + q) * np.log(gamma + n * m / scale)
-        )  # fmt: skip
-        return -float(each.mean())
-
-    found = minimize(loss, np.array([1.0, 1.0, 0.0]), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 3, options=_PRECISE)
-    p, q, gamma = np.exp(found.x).tolist()
+    found = minimize(
+        _margin_loss, np.array([1.0, 1.0, 0.0]), args=(n, m / scale), jac=True, method="L-BFGS-B",
+        bounds=[(-9.0, 9.0)] * 3, options=_PRECISE,
+    )  # fmt: skip
+    p, q = np.exp(found.x[:2]).tolist()
+    gamma = float(np.exp(found.x[2] - found.x[0]))
     likelihood = -float(found.fun) * len(n) - len(n) * float(np.log(scale))
     trouble = None if 1.01 < q < 5e3 and p < 5e3 else f"no finite mean or no spread (p {p:.3g}, q {q:.3g})"
     return MarginFit(MarginModel(p, q, gamma * scale, mean, fitted=trouble is None), likelihood, trouble)
+
+
+def _margin_loss(logs: Floats, n: Floats, m: Floats) -> tuple[float, Floats]:
+    """The mean negative log-likelihood and its gradient in the logarithms of (p, q, p × gamma).
+
+    p and gamma trade off against each other along a nearly flat ridge; in their product it runs along one axis.
+    """
+    p, q = np.exp(logs[:2])
+    gamma = np.exp(logs[2] - logs[0])
+    seen = p * n + q
+    total = np.log(gamma + n * m)
+    each = (
+        gammaln(seen) - gammaln(p * n) - gammaln(q) + q * np.log(gamma) + (p * n - 1) * np.log(m)
+        + p * n * np.log(n) - seen * total
+    )  # fmt: skip
+    slopes = np.array([
+        np.mean(n * (digamma(seen) - digamma(p * n) + np.log(m * n) - total)),
+        np.mean(digamma(seen) - digamma(q) + np.log(gamma) - total),
+        np.mean(q / gamma - seen / (gamma + n * m)),
+    ])  # fmt: skip
+    by_p, by_q, by_gamma = slopes * np.array([p, q, gamma])
+    return -float(each.mean()), -np.array([by_p - by_gamma, by_q, by_gamma])
 
 
 def train_value(

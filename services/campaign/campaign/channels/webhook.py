@@ -17,12 +17,12 @@ from campaign.domain.signing import headers_for
 from chassis.clock import Clock
 
 _MOST_READ_BYTES = 64 * 1024
-_MOST_STORED_CHARACTERS = 4000
+_MOST_STORED_BYTES = 4000
 _DNS_SECONDS = 10
 # What a receiver may echo back: secrets, credentials, addresses of people, long numbers.
 _SENSITIVE = re.compile(
     r"whsec_[\w+/=]+|(?i:bearer|basic)\s+[^\s,;\"']+"
-    r"|[^\s@,;:\"'<>]+@[^\s@,;:\"'<>]+|\+?\d(?:[\s().-]?\d){6,}"
+    r"|[^\s@,;:\"'<>]{1,64}@[^\s@,;:\"'<>]{1,255}|\+?\d(?:[\s().-]?\d){6,}"
 )
 
 
@@ -109,5 +109,5 @@ def thin(body: bytes) -> bytes:
 
 def redacted(answer: bytes) -> str:
     """What is kept of an answer: text, at most 4 kB, without what looks like a secret or a person's."""
-    text = answer[: _MOST_STORED_CHARACTERS * 2].decode("utf-8", "replace").replace("\0", "")
-    return _SENSITIVE.sub("[redacted]", text).encode()[:_MOST_STORED_CHARACTERS].decode("utf-8", "ignore")
+    text = answer[:_MOST_STORED_BYTES].decode("utf-8", "replace").replace("\0", "")
+    return _SENSITIVE.sub("[redacted]", text).encode()[:_MOST_STORED_BYTES].decode("utf-8", "ignore")

@@ -1,6 +1,6 @@
 """Quiet hours in the customer's own time zone, daylight saving changes included."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from campaign.domain.playbook import QuietHours
@@ -24,16 +24,14 @@ def is_quiet(hours: QuietHours, now: datetime, zone: ZoneInfo) -> bool:
 
 def quiet_until(hours: QuietHours, now: datetime, zone: ZoneInfo) -> datetime | None:
     """When the quiet hours that go on now end, in UTC; None outside them."""
-    return _next_local(hours.end, now, zone) if is_quiet(hours, now, zone) else None
-
-
-def _next_local(at: time, now: datetime, zone: ZoneInfo) -> datetime:
+    if not is_quiet(hours, now, zone):
+        return None
     # Where clocks go back a local time comes twice (fold 0 and 1, PEP 495); where they go forward it may not come at
-    # all and zoneinfo yields the moment just after the gap. Either way the first one that lies ahead is right.
+    # all, and zoneinfo yields a moment before the gap and one after it: the first that lies ahead and is not quiet.
     today = now.astimezone(zone).date()
     moments = (
-        datetime.combine(today + timedelta(days=day), at.replace(fold=fold), zone).astimezone(UTC)
+        datetime.combine(today + timedelta(days=day), hours.end.replace(fold=fold), zone).astimezone(UTC)
         for day in (0, 1, 2)
         for fold in (0, 1)
     )
-    return min(moment for moment in moments if moment > now)
+    return min(moment for moment in moments if moment > now and not is_quiet(hours, moment, zone))

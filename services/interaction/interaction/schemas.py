@@ -102,3 +102,13 @@ class Interaction(BaseModel):
     trace_id: str = Field(description="The request that recorded it")
     created_at: datetime
     updated_at: datetime
+
+
+class Terms(BaseModel):
+    """What an interaction may say; amounts in `currencies` are converted to `currency`, the reporting one."""
+
+    currency: str
+    currencies: list[str]
+    kinds: list[InteractionKind]
+    channels: list[Channel]
+    latest: datetime = Field(description="What happened later than this is refused as lying in the future")

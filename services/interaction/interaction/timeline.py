@@ -3,15 +3,17 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from chassis.cursors import Page, decode_cursor, encode_cursor
 from chassis.database import AsyncReadSession
+from contracts.event import Channel, InteractionKind
 from interaction.errors import CustomerDoesNotExist, InteractionDoesNotExist
+from interaction.refusals import Rules
 from interaction.repository import timeline as repository
 from interaction.repository.timeline import Filter
-from interaction.schemas import Interaction, Money
+from interaction.schemas import Interaction, Money, Terms
 
 _NEWEST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
 
@@ -39,6 +41,14 @@ async def get_interaction(session: AsyncReadSession, interaction_id: UUID, *, cu
     if row is None:
         raise InteractionDoesNotExist("No interaction has this id.")
     return _interaction({**row}, currency)
+
+
+def terms_of(rules: Rules) -> Terms:
+    """What the rules allow, in the form of the API."""
+    return Terms(
+        currency=rules.currency, currencies=sorted(rules.rates), latest=rules.latest,
+        kinds=list(get_args(InteractionKind)), channels=list(get_args(Channel)),
+    )  # fmt: skip
 
 
 def _interaction(row: Mapping[str, Any], currency: str) -> Interaction:

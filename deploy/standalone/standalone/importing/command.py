@@ -48,7 +48,7 @@ _INTERACTIONS_EXAMPLE = (
 def customers(
     *, file: File, source: Source, mapping: Map = [], constants: Set = [], url: Url = LOCAL, key: Key = ""  # noqa: B006
 ) -> None:  # fmt: skip
-    """Import customers, one a row. `--map attributes.NAME=COLUMN` keeps a column; `attributes.*=*` all that are left."""
+    """Import customers, one a row. `--map attributes.NAME=COLUMN` keeps a column, `attributes.*=*` all others."""
     options = CustomerImport(source, pairs(mapping, "--map"), pairs(constants, "--set"))
     _run(lambda client, seen: import_customers(file, options, client, seen), file=file, url=url, key=key)
 
@@ -61,7 +61,9 @@ def interactions(
     constants: Set = [],  # noqa: B006
     kind: Annotated[str, typer.Option(help="What every row is.")] = "",
     channel: Annotated[str, typer.Option(help="Where every row happened; `store` if nothing says otherwise.")] = "",
-    currency: Annotated[str, typer.Option(help="Currency of every amount.")] = "",
+    currency: Annotated[
+        str, typer.Option(help="Currency of every amount; by default the platform's reporting currency.")
+    ] = "",
     time_zone: Annotated[str, typer.Option(help="Zone of times that have none, e.g. Europe/Berlin.")] = "",
     time_format: Annotated[
         str, typer.Option(help="How times are written, e.g. '%d/%m/%Y %H:%M', if not recognised.")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+NO_ZONE = "The time has no zone: name one with --time-zone."
 _FORMATS = (
     "%Y%m%d",
     "%d/%m/%Y %H:%M:%S",
@@ -106,7 +107,7 @@ def time_json(column: pa.Array, faults: Faults, *, time_zone: str | None, time_f
         column = _parsed(plain_text(column), faults, time_zone=time_zone, time_format=time_format)
     if column.type.tz is None:
         if time_zone is None:
-            faults.add(pc.is_valid(column), "The time has no zone: name one with --time-zone.")
+            faults.add(pc.is_valid(column), NO_ZONE)
             return pa.nulls(len(column), _TEXT)
         column = _in_zone(column, time_zone)
     column = column.cast(pa.timestamp("us", "UTC"), safe=False)
@@ -135,7 +136,7 @@ def _parsed(text: pa.Array, faults: Faults, *, time_zone: str | None, time_forma
         at = None if one is None else read_time(one, zone, time_format)
         if one is not None and at is None:
             unzoned = zone is None and read_time(one, ZoneInfo("UTC"), time_format) is not None
-            reason = "The time has no zone: name one with --time-zone." if unzoned else "The time cannot be read."
+            reason = NO_ZONE if unzoned else "The time cannot be read."
             faults.reasons.setdefault(place, reason)
         found.append(at)
     return pa.array(found, pa.timestamp("us", "UTC"))
@@ -168,13 +169,14 @@ def named(name: str, json: pa.Array) -> pa.Array:
 
 def objects(members: Sequence[pa.Array]) -> pa.Array:
     """JSON objects of members, leaving out those that are null."""
-    inner = pc.binary_join_element_wise(*members, ",", null_handling="skip")
-    return pc.binary_join_element_wise("{", inner, "}", "")
+    return pc.binary_join_element_wise(open_objects(members), "}", "")
 
 
 def open_objects(members: Sequence[pa.Array]) -> pa.Array:
     """The same without the closing brace, so that more can be added."""
-    return pc.binary_join_element_wise("{", pc.binary_join_element_wise(*members, ",", null_handling="skip"), "")
+    # Arrow drops a row whose values are all null, so the brace is among them; its comma is taken out again.
+    joined = pc.binary_join_element_wise("{", *members, ",", null_handling="skip")
+    return pc.binary_replace_slice(joined, start=0, stop=2, replacement="{")
 
 
 def constant(json: str, count: int) -> pa.Array:

@@ -54,10 +54,6 @@ class Interactions:
                 f"by their number. Columns are: {', '.join(columns)}."
             )
         require(self._fields, {}, names=needed, columns=columns)
-        if self._is_priced and "currency" not in self._fields and "currency" not in self._constants:
-            raise Refusal(
-                "No column is currency: name one with --map currency=COLUMN, or all of them with --currency EUR."
-            )
 
     @property
     def _is_priced(self) -> bool:
@@ -139,6 +135,8 @@ class Interactions:
             time_zone=self._options.time_zone, time_format=self._options.time_format,
         )  # fmt: skip
         own.add(pc.is_null(at), "occurred_at is empty.")
+        if list(own.reasons.values()).count(fragments.NO_ZONE) == table.num_rows:
+            raise Refusal("The times have no zone: name the one they are in, e.g. --time-zone Europe/Berlin.")
         source = fragments.literal(self._options.source)
         customer = pc.binary_join_element_wise(f'"customer":{{"source":{source},"external_id":', who, "}", "")
         members = [fragments.named("source_id", fragments.quoted(keys)), customer, fragments.named("occurred_at", at)]

@@ -15,7 +15,7 @@ from standalone.importing.interactions import Interactions
 from standalone.importing.items import Item
 from standalone.importing.keeping import Checkpoint, Keeper, Rejects
 from standalone.importing.reading import Block, Rows, open_rows
-from standalone.importing.sending import Answer, batches, send_all
+from standalone.importing.sending import Answer, ask, batches, send_all
 from standalone.importing.settings import CustomerImport, InteractionImport, Progress
 
 ImportClient = httpx.AsyncClient
@@ -56,6 +56,9 @@ async def import_interactions(
 ) -> Summary:
     """Import a file of interactions through a client of the platform. Raises Refusal with one sentence."""
     with closing(open_rows(path)) as rows:
+        if "currency" not in options.constants:
+            constants = {**options.constants, "currency": await _reporting_currency(client)}
+            options = replace(options, constants=constants)
         return await _Import(path, rows, Interactions(rows, options), Keeper(path, options)).run(client, on_progress)
 
 
@@ -65,6 +68,12 @@ async def import_customers(
     """Import a file of customers through a client of the platform. Raises Refusal with one sentence."""
     with closing(open_rows(path)) as rows:
         return await _Import(path, rows, Customers(rows, options), Keeper(path, options)).run(client, on_progress)
+
+
+async def _reporting_currency(client: ImportClient) -> str:
+    """What amounts are in where neither the file nor its user says so."""
+    terms = await ask(client, "/v1/interactions/terms")
+    return str(terms["currency"])
 
 
 class _Import:

@@ -101,7 +101,6 @@ async def _send(client: httpx.AsyncClient, route: str, batch: Batch) -> Answer:
 async def _post(client: httpx.AsyncClient, route: str, body: bytes) -> list[dict[str, Any]]:
     wait_seconds = 0.5
     for attempt in range(1, _ATTEMPTS + 1):
-        trouble = "it does not answer: is it running?"
         try:
             answer = await client.post(route, content=body, headers={"content-type": "application/x-ndjson"})
         except httpx.TransportError as error:
@@ -118,6 +117,18 @@ async def _post(client: httpx.AsyncClient, route: str, body: bytes) -> list[dict
             await asyncio.sleep(min(wait_seconds, _LONGEST_WAIT_SECONDS))
             wait_seconds *= 2
     raise Refusal(f"{client.base_url}: {trouble} What was sent so far is kept; the same command goes on from there.")
+
+
+async def ask(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
+    """Read something small from the platform. Raises Refusal when it cannot be had."""
+    try:
+        answer = await client.get(path)
+    except httpx.TransportError as error:
+        raise Refusal(f"{client.base_url} does not answer ({type(error).__name__}): is it running?") from error
+    if answer.status_code != 200:
+        raise Refusal(f"{client.base_url} answered {answer.status_code}: {_detail(answer)}")
+    found: dict[str, Any] = msgspec.json.decode(answer.content)
+    return found
 
 
 def _asked_to_wait(answer: httpx.Response) -> float:

@@ -11,9 +11,9 @@ from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page
 from chassis.dependencies import ReadSession, parts_of, requires
 from contracts.event import Channel, InteractionKind
 from interaction.repository.timeline import Filter
-from interaction.schemas import Interaction
+from interaction.schemas import Interaction, Terms
 from interaction.service import InteractionParts
-from interaction.timeline import get_interaction, get_timeline
+from interaction.timeline import get_interaction, get_timeline, terms_of
 
 Parts = Annotated[InteractionParts, Depends(parts_of)]
 router = Router()
@@ -31,6 +31,12 @@ async def wanted_part(
 async def wanted_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> tuple[str | None, int]:
     """Which page is asked for."""
     return cursor, limit
+
+
+@router.get("/v1/interactions/terms", dependencies=[requires()])
+async def read_terms(parts: Parts) -> Terms:
+    """What an interaction may say at this moment: kinds, channels, currencies, and the time it may not be after."""
+    return terms_of(parts.rules())
 
 
 @router.get("/v1/interactions/{interaction_id}", dependencies=[requires("interactions:read")])

@@ -1,6 +1,7 @@
 """The address guard: what a partner's URL resolves to, or is dialled at, must not be inside our own network."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +69,7 @@ class AddressGuard:
         """
         family, kind, protocol, _, address = dialled
         if reason := refusal(address[0], self._allowed):
-            raise AddressRefused(reason)
+            raise AddressRefused(errno.EACCES, reason)
         return socket.socket(family, kind, protocol)
 
     async def objection(self, url: str) -> str | None:

@@ -22,9 +22,11 @@ _ALLOWED = (
     nodes.Concat, nodes.Keyword,
 )  # fmt: skip
 _FILTERS = frozenset(
-    ("capitalize", "count", "d", "default", "first", "int", "join", "last", "length", "lower", "round", "sort", "title")
-    + ("trim", "truncate", "unique", "upper")
-)
+    {
+        "capitalize", "count", "d", "default", "first", "int", "join", "last", "length", "lower", "round", "sort",
+        "title", "trim", "truncate", "unique", "upper",
+    }
+)  # fmt: skip
 _MOST_LOOPS = 2
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)

@@ -1,0 +1,107 @@
+"""What the command does around the loop: make the data ready, bring a platform up, show the report, wait or stop."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from standalone.demo.client import Platform, PlatformRefused
+from standalone.demo.data import DemoData, UnusableData
+from standalone.demo.datasets import DATASETS
+from standalone.demo.flow import Findings, Loop, Step
+from standalone.demo.own_platform import OwnPlatform
+from standalone.demo.page import write_page
+from standalone.demo.receiver import Receiver
+from standalone.demo.report import Report, make_report
+from standalone.demo.text import show
+from standalone.errors import Refusal
+from standalone.terminal import out, say
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line said."""
+
+    data: str
+    path: Path | None
+    data_dir: Path
+    port: int
+    url: str | None
+    key: str | None
+    leave: bool
+    page: Path
+
+
+def run_demo(choices: Choices) -> None:
+    """Run the demonstration. Raises Refusal for what its user can put right."""
+    if choices.data not in DATASETS:
+        raise Refusal(f"--data {choices.data}: there is {', '.join(DATASETS)}.")
+    if (choices.url is None) != (choices.key is None):
+        raise Refusal("--url and --key go together: the address of a running platform and an admin key of it.")
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            asyncio.run(_demonstrate(choices))
+        except (PlatformRefused, UnusableData) as error:
+            raise Refusal(str(error)) from error
+
+
+async def _demonstrate(choices: Choices) -> None:
+    own = None if choices.url else OwnPlatform(choices.data_dir, choices.port)
+    if own is not None:
+        own.prepare()
+    say(f"Reading {choices.data}.")
+    folder = choices.data_dir / "files"
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    data = await asyncio.to_thread(DATASETS[choices.data], choices.path, folder)
+    read_seconds = time.perf_counter() - began
+    async with _platform(choices, own, data) as platform:
+        report = await _loop(platform, data)
+        report.found.steps.insert(0, _reading(data, read_seconds))
+        show(report, out)
+        write_page(report, choices.page)
+        say(f"\nThe same with charts: {choices.page.resolve()}")
+        if own is not None and choices.leave:
+            say(f"The platform is still running at {platform.url} (API documentation: {platform.url}/docs).")
+            say(f"Admin key: {own.key}. Stop it with Ctrl-C.")
+            await own.wait()
+
+
+def _reading(data: DemoData, seconds: float) -> Step:
+    return Step("read the source", seconds, f"{len(data.customers):,} customers, {len(data.days)} days to replay")
+
+
+@asynccontextmanager
+async def _platform(choices: Choices, own: OwnPlatform | None, data: DemoData) -> AsyncIterator[Platform]:
+    if own is None:
+        async with Platform(choices.url or "", choices.key or "") as platform:
+            yield platform
+        return
+    say("Starting the platform.")
+    async with own.running(data), Platform(own.url, own.key) as platform:
+        yield platform
+
+
+async def _loop(platform: Platform, data: DemoData) -> Report:
+    receiver = Receiver()
+    try:
+        with _bar() as progress:
+            task = progress.add_task("", total=None)
+
+            def on_progress(what: str, done: int, total: int | None) -> None:
+                progress.update(task, description=what, completed=done, total=total)
+
+            found: Findings = await Loop(platform, data, receiver, on_progress).run()
+        return make_report(data, found, receiver)
+    finally:
+        receiver.close()
+
+
+def _bar() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    return Progress(*columns, TimeElapsedColumn(), console=out, transient=True)

@@ -11,13 +11,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+
 from chassis.database import Database
 from chassis.event_log import EventLog, open_event_log
 from chassis.identity import Identity, sign_identity
 from chassis.service import Service
 from chassis.settings import Settings
-
 from tests.support.databases import Databases, create_database
+from tests.support.engines import do_without
 
 SECRET = "a-secret-key-for-tests-that-is-long-enough"
 INSTALLATION = UUID("11111111-2222-5333-8444-555555555555")
@@ -32,12 +33,17 @@ def postgres_url() -> Iterator[str]:
     if given := os.environ.get("STAVE_TEST_DATABASE_URL"):
         yield given
         return
+    from standalone.errors import Refusal
     from standalone.postgres import PostgresServer
 
     with tempfile.TemporaryDirectory(prefix="stave-test-") as folder:
         server = PostgresServer(Path(folder) / "pg", ends_with_parent=True)
         try:
-            yield server.start()
+            try:
+                url = server.start()
+            except Refusal as refusal:
+                do_without("PostgreSQL", reason=refusal)
+            yield url
         finally:
             server.stop()
             # Root's servers live elsewhere; the folder says where.
@@ -84,6 +90,7 @@ async def scratch_database(postgres_url: str) -> AsyncIterator[Database]:
     from uuid import uuid4
 
     import asyncpg
+
     from chassis.migrations import CHASSIS_TABLES
 
     url = await create_database(postgres_url, f"scratch_{uuid4().hex[:8]}")
@@ -96,7 +103,9 @@ async def scratch_database(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def _client(service: Service, *, scopes: tuple[str, ...] = ("admin",), subject: str = "test") -> AsyncIterator[httpx.AsyncClient]:
+async def _client(
+    service: Service, *, scopes: tuple[str, ...] = ("admin",), subject: str = "test"
+) -> AsyncIterator[httpx.AsyncClient]:
     token = sign_identity(service.settings.key, Identity(subject=subject, scopes=frozenset(scopes)))
     transport = httpx.ASGITransport(app=service.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(

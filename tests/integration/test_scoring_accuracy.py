@@ -1,4 +1,4 @@
-"""The scoring models on real data, at the splits and bars of the published comparisons; skipped where data is absent."""
+"""The scoring models on real data, at the splits of the published comparisons; skipped where data is absent."""
 
 import csv
 import importlib.util

@@ -97,6 +97,12 @@ def test_where_the_data_tell_nothing_the_stated_prior_stays(trained):
     assert shape(np.array([1.0]))[0] > shape(np.array([0.0]))[0]
 
 
+def test_the_report_shows_what_another_horizon_would_have_called_lost(trained):
+    shares = list(trained.report["sensitivity"].values())
+    assert list(trained.report["sensitivity"]) == ["28", "42", "60", "90", "120"]
+    assert shares[0] > shares[-1]
+
+
 def test_platt_mends_what_is_too_sure():
     random = np.random.default_rng(2)
     truth = random.normal(0, 1, 20_000)

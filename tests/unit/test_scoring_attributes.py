@@ -17,7 +17,7 @@ def subscribers(count: int, *, seed: int = 0):
     tenure = random.integers(0, 72, count)
     left = random.random(count) < 1 / (1 + np.exp(-(-2.0 + 2.0 * monthly - 0.03 * (tenure - 30))))
     rows = [
-        {"Contract": "Month-to-month" if short else "Two year", "tenure": int(months), "paperless": bool(n % 2), "note": ""}
+        {"Contract": ("Two year", "Month-to-month")[int(short)], "tenure": int(months), "mail": bool(n % 2), "note": ""}
         for n, (short, months) in enumerate(zip(monthly, tenure, strict=True))
     ]  # fmt: skip
     return rows, left.tolist()
@@ -37,7 +37,7 @@ def test_base_and_reasons_add_up_to_the_probability(trained):
 
 def test_the_reason_says_the_attribute_in_words(trained):
     served = AttributeChurn.from_arrays(trained.arrays)
-    reasons = served.reasons([{"Contract": "Month-to-month", "tenure": 60, "paperless": True}])[0]
+    reasons = served.reasons([{"Contract": "Month-to-month", "tenure": 60, "mail": True}])[0]
     assert (reasons[0].code, reasons[0].text) == ("contract_end", "Contract is Month-to-month")
     assert reasons[0].effect > 0
 
@@ -88,7 +88,7 @@ def test_numbers_as_text_are_numbers():
 
 @pytest.mark.parametrize(
     ("attribute", "code"),
-    [("Contract", "contract_end"), ("MonthlyCharges", "price"), ("tenure", "new_customer"), ("usage_minutes", "low_usage"),
+    [("Contract", "contract_end"), ("MonthlyCharges", "price"), ("tenure", "new_customer"), ("minutes", "low_usage"),
      ("gender", "other"), ("PaymentMethod", "other"), ("days_overdue", "late_payment"), ("open_tickets", "complaint")],
 )  # fmt: skip
 def test_the_reason_code_follows_plain_field_words(attribute, code):

@@ -14,7 +14,7 @@ from scoring.domain.features import FEATURE_INDEX, FEATURE_NAMES, compute_featur
 from scoring.training.additive import FitSettings, calibrated, fit_additive, platt, varies
 from scoring.training.folds import cross_calibrated, folds_of, out_of_fold
 from scoring.training.metrics import all_metrics, calibration_bins
-from scoring.training.plan import TooLittleHistory, TrainingPlan, labels_after
+from scoring.training.plan import HORIZONS, TooLittleHistory, TrainingPlan, labels_after
 
 Floats = NDArray[np.float64]
 LEAST_ROWS, LEAST_OF_EACH = 200, 40
@@ -62,7 +62,8 @@ def train_churn(
 
     Raises TooLittleHistory when there are too few rows, or too few of either outcome.
     """
-    plan.check(activity.last_day if known_until is None else known_until)
+    known = activity.last_day if known_until is None else known_until
+    plan.check(known)
     settings = settings or FitSettings()
     rows = training_rows(activity, plan)
     check_enough(rows.left)
@@ -70,7 +71,8 @@ def train_churn(
     served = BehaviourChurn(model, plan.horizon_days)
     report = {
         "form": "behaviour", "plan": _plan_words(plan), "seed": settings.seed, **fitted,
-        **_validation(rows, plan, settings), "importance": _importance(model, rows.features),
+        **_validation(rows, plan, settings),
+        "sensitivity": left_share_by_horizon(activity, plan, known), "importance": _importance(model, rows.features),
     }  # fmt: skip
     return TrainedModel("churn", served.to_arrays(), report)
 
@@ -133,6 +135,17 @@ def _validation(rows: TrainingRows, plan: TrainingPlan, settings: FitSettings) -
         "metrics": all_metrics(held.left, probability),
         "bins": [found._asdict() for found in calibration_bins(held.left, probability)],
     }
+
+
+def left_share_by_horizon(activity: ActivityTable, plan: TrainingPlan, known_until: int) -> dict[str, float]:
+    """The share of leavers had another horizon been chosen: "left" is a definition, so what it decides is shown."""
+    shares: dict[str, float] = {}
+    for days in HORIZONS:
+        cut = known_until - days
+        if cut > activity.first_day:
+            rows = _rows_of_cut(activity, replace(plan, horizon_days=days), cut)
+            shares |= {str(days): float(rows.left.mean())} if len(rows.left) else {}
+    return shares
 
 
 def _importance(model: AdditiveModel, features: Floats) -> dict[str, float]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis import dead_letters, inbox
@@ -52,20 +53,28 @@ def read_event(record: StoredRecord, subscriptions: Subscriptions) -> Received[A
     if record.value is None:
         return None
     try:
-        envelope = Envelope.model_validate_json(record.value)
-    except ValidationError as error:
+        wire: Any = from_json(record.value)
+        event_type = _subscribed(wire["type"], subscriptions)
+        # Most of a topic may be of no interest here: it is told by its name, and never built.
+        if event_type is None:
+            return None
+        envelope = Envelope.model_validate(wire)
+    except (ValueError, TypeError, KeyError) as error:
         raise Unreadable(f"not a CloudEvents envelope: {_brief(error)}") from error
-    for event_type in subscriptions:
-        if event_type.wire_name == envelope.type:
-            try:
-                return Received(event_type.model_validate(envelope.data), envelope, record)
-            except ValidationError as error:
-                raise Unreadable(f"data of {envelope.type} does not fit: {_brief(error)}") from error
-    return None
+    try:
+        return Received(event_type.model_validate(envelope.data), envelope, record)
+    except ValidationError as error:
+        raise Unreadable(f"data of {envelope.type} does not fit: {_brief(error)}") from error
 
 
-def _brief(error: ValidationError) -> str:
+def _subscribed(wire_name: str, subscriptions: Subscriptions) -> type[Event] | None:
+    return next((event_type for event_type in subscriptions if event_type.wire_name == wire_name), None)
+
+
+def _brief(error: Exception) -> str:
     """Name the fields and the faults, never the values: they may be personal."""
+    if not isinstance(error, ValidationError):
+        return "not JSON, or without a type"
     faults = [f"{'/'.join(map(str, fault['loc'])) or 'body'}: {fault['type']}" for fault in error.errors()[:3]]
     return "; ".join(faults)
 

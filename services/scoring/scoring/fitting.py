@@ -64,11 +64,11 @@ def fit_value(material: Material, wishes: Wishes) -> Fitted:
 
 
 def _fit_behaviour(material: Material, wishes: Wishes) -> TrainedModel:
-    from scoring.training.churn import train_churn
-    from scoring.training.plan import TooLittleHistory, TrainingPlan, plan_training
-
     if not material.activity.total("purchase_count").any():
-        raise TooLittleHistory("nobody has bought anything yet")
+        raise ValueError("nobody has bought anything yet")
+    from scoring.training.churn import train_churn
+    from scoring.training.plan import TrainingPlan, plan_training
+
     if wishes.cuts:
         horizon = wishes.horizon_days or 90
         plan = TrainingPlan(horizon_days=horizon, cuts=tuple(sorted(wishes.cuts)))
@@ -78,13 +78,12 @@ def _fit_behaviour(material: Material, wishes: Wishes) -> TrainedModel:
 
 
 def _fit_attributes(material: Material, wishes: Wishes) -> TrainedModel:
-    from scoring.training.attributes import train_attribute_churn
-    from scoring.training.plan import TooLittleHistory
-
     contracts = contracts_of(material.activity)
     under = [index for index, contract in enumerate(contracts) if contract != "none"]
     if not under:
-        raise TooLittleHistory("nobody has had a contract yet")
+        raise ValueError("nobody has had a contract yet")
+    from scoring.training.attributes import train_attribute_churn
+
     rows = [material.attributes[index] for index in under]
     ended = [contracts[index] == "ended" for index in under]
     return train_attribute_churn(rows, ended, horizon_days=wishes.horizon_days or CONTRACT_HORIZON_DAYS)

@@ -21,6 +21,7 @@ BucketKey = tuple[UUID, int, int]
 
 _SCALE = np.array([1.0 if name.endswith("_count") else 1e6 for name in COLUMNS])
 _NAMES = ", ".join(COLUMNS)
+_FOLD_AT_ONCE = 5000
 
 _ARRAYS = ", ".join(f"${n + 4}::bigint[]" for n in range(len(COLUMNS)))
 _FOLD = (
@@ -32,33 +33,24 @@ _FOLD = (
 
 
 async def fold(connection: asyncpg.Connection, increments: Iterable[tuple[BucketKey, Sequence[float]]]) -> None:
-    """Add interactions to their buckets in one statement."""
+    """Add interactions to their buckets: one statement for a micro-batch, several for a very large one."""
     sums: dict[BucketKey, NDArray[np.float64]] = {}
     for key, added in increments:
         found = sums.get(key)
         sums[key] = np.asarray(added) if found is None else found + added
-    if not sums:
-        return
     # Two transactions that lock buckets in the same order cannot deadlock.
-    keys = sorted(sums)
-    columns = np.rint(np.stack([sums[key] for key in keys]) * _SCALE).astype(np.int64).T.tolist()
-    await connection.execute(_FOLD, *map(list, zip(*keys, strict=True)), *columns)
+    ordered = sorted(sums)
+    for start in range(0, len(ordered), _FOLD_AT_ONCE):
+        keys = ordered[start : start + _FOLD_AT_ONCE]
+        columns = np.rint(np.stack([sums[key] for key in keys]) * _SCALE).astype(np.int64).T.tolist()
+        await connection.execute(_FOLD, *map(list, zip(*keys, strict=True)), *columns)
 
 
 # Every column is NOT NULL and of fixed width, so a row of PostgreSQL's binary COPY has a fixed width too: a field
 # count, then each field behind its length (https://www.postgresql.org/docs/18/sql-copy.html, Binary Format).
+_FIELDS = [("customer", ">i4"), ("day", ">i4"), ("known_day", ">i4"), *((name, ">i8") for name in COLUMNS)]
 _ROW = np.dtype(
-    [("fields", ">i2")]
-    + [
-        part
-        for name, kind in [
-            ("customer", ">i4"),
-            ("day", ">i4"),
-            ("known_day", ">i4"),
-            *((name, ">i8") for name in COLUMNS),
-        ]
-        for part in ((f"{name}_length", ">i4"), (name, kind))
-    ]
+    [("fields", ">i2"), *(part for name, kind in _FIELDS for part in ((f"{name}_length", ">i4"), (name, kind)))]
 )
 _SIGNATURE_BYTES = 11
 _NOBODY = "('00000000-0000-0000-0000-000000000000'::uuid,0)"

@@ -24,6 +24,17 @@ async def lock(connection: asyncpg.Connection, customers: Iterable[UUID]) -> Non
     await connection.execute("SELECT 1 FROM customers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", ordered)
 
 
+async def lock_survivors(connection: asyncpg.Connection, customers: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Lock customers and their survivors; returns the survivor of each, which cannot change until the end."""
+    survivors = await resolve(connection, customers)
+    await lock(connection, [*survivors, *survivors.values()])
+    # A merge may have been committed while we waited for its locks.
+    certain = await resolve(connection, survivors)
+    if certain != survivors:
+        await lock(connection, certain.values())
+    return certain
+
+
 async def resolve(connection: asyncpg.Connection, customers: Iterable[UUID]) -> dict[UUID, UUID]:
     """The survivor of each customer; a customer never merged survives as itself."""
     wanted = list(set(customers))
@@ -52,20 +63,20 @@ async def list_survivors(connection: asyncpg.Connection, *, after: UUID | None, 
 
 
 async def save_profiles(connection: asyncpg.Connection, profiles: Sequence[tuple[Any, ...]]) -> set[UUID]:
-    """Keep the newest version of profiles, given as (id, kind, attributes, version, known_since), an id at most once.
+    """Keep the newest version of profiles, given as (id, kind, attributes, version), an id at most once.
 
     Returns whose attributes are new or other than before.
     """
-    ids, kinds, attributes, versions, since = map(list, zip(*profiles, strict=True))
+    ids, kinds, attributes, versions = map(list, zip(*profiles, strict=True))
     rows = await connection.fetch(
         "WITH before AS (SELECT id, attributes, version FROM customers WHERE id = ANY($1)), "
-        "saved AS (INSERT INTO customers (id, kind, attributes, version, known_since) "
-        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::int[], $5::timestamptz[]) ORDER BY 1 "
+        "saved AS (INSERT INTO customers (id, kind, attributes, version) "
+        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::int[]) ORDER BY 1 "
         "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, attributes = excluded.attributes, "
-        "version = excluded.version, known_since = excluded.known_since WHERE customers.version < excluded.version "
+        "version = excluded.version WHERE customers.version < excluded.version "
         "RETURNING id, attributes) SELECT saved.id FROM saved LEFT JOIN before USING (id) "
         "WHERE before.id IS NULL OR before.version = 0 OR before.attributes <> saved.attributes",
-        ids, kinds, [json.dumps(one) for one in attributes], versions, since,
+        ids, kinds, [json.dumps(one) for one in attributes], versions,
     )  # fmt: skip
     return {row["id"] for row in rows}
 

@@ -33,7 +33,7 @@ async def keep_profiles(
         return
     changed = await customers.save_profiles(
         connection,
-        [(one.customer_id, one.kind, dict(one.attributes), one.version, one.created_at) for one in newest.values()],
+        [(one.customer_id, one.kind, dict(one.attributes), one.version) for one in newest.values()],
     )
     survivors = await customers.resolve(connection, changed)
     await customers.mark_due(
@@ -45,6 +45,8 @@ async def keep_profiles(
 async def merge(session: AsyncSession, received: Received[CustomerMerged], parts: ScoringParts) -> None:
     """Count one customer's behaviour as another's from now on; its own buckets stay its own, so it can be undone."""
     connection, event = await raw_connection(session), received.event
+    if await customers.list_erased(connection, [event.customer_id, event.into]):
+        return
     await customers.lock(connection, [event.customer_id, event.into])
     survivor = await customers.merge(connection, event.customer_id, event.into, merge_id=event.merge_id)
     if survivor is None:

@@ -34,8 +34,7 @@ async def take_live(
     erased = await customers.list_erased(connection, {one.event.customer_id for one in received})
     wanted = [one for one in received if one.event.customer_id not in erased]
     signs = [one for one in wanted if one.event.kind not in OWN_TOUCHES]
-    survivors = await customers.resolve(connection, [one.event.customer_id for one in wanted])
-    await customers.lock(connection, [*survivors, *survivors.values()])
+    survivors = await customers.lock_survivors(connection, {one.event.customer_id for one in wanted})
     await activity.fold(connection, (_increment(one.event, parts) for one in signs))
     await _keep_margins(session, [_margin_of(one.event) for one in signs])
     acted = [

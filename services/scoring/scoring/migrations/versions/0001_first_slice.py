@@ -13,7 +13,6 @@ CREATE TABLE customers (
     kind text NOT NULL DEFAULT 'person',
     attributes jsonb NOT NULL DEFAULT '{}',
     version int NOT NULL DEFAULT 0,
-    known_since timestamptz,
     margin_assumed boolean NOT NULL DEFAULT false,
     due_at timestamptz,
     due_cause text NOT NULL DEFAULT 'time' CHECK (due_cause IN ('time', 'history')),

@@ -275,3 +275,15 @@ async def test_a_profile_known_by_its_bare_id_is_found_by_the_external_id_it_sta
     answer = await post(client, external_ids=[{"source": "shop", "id": "7"}])
     assert (answer.status_code, answer.json()["id"]) == (200, str(customer_id))
     assert answer.json()["external_ids"] == [{"source": "shop", "id": "7"}]
+
+
+async def test_another_method_on_bulk_is_not_taken_for_a_customer_of_that_name(client: httpx.AsyncClient) -> None:
+    assert (await client.patch("/v1/customers/bulk", json={})).status_code == 405
+    assert (await client.get("/v1/customers/not-an-id")).status_code == 404
+
+
+async def test_the_description_of_the_api_refers_to_nothing_it_lacks(service: Service) -> None:
+    described = service.app.openapi()
+    schema = described["paths"]["/v1/customers/bulk"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["items"]["$ref"].rsplit("/", 1)[1] in described["components"]["schemas"]
+    assert "/v1/customers/{customer_id}" in described["paths"]

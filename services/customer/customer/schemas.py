@@ -24,8 +24,8 @@ SourceName = Annotated[
 Kind = Literal["person", "organisation"]
 
 
-def _phone(value: str, info: ValidationInfo) -> str:
-    return normal_forms.phone(value, country=info.data.get("country"))
+def _phone(value: str, validation: ValidationInfo) -> str:
+    return normal_forms.phone(value, country=validation.data.get("country"))
 
 
 def _scalar(value: str | bool | int | float) -> str | bool | int | float:

@@ -28,7 +28,12 @@ _BODY = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"type": "array", "maxItems": _MOST_ITEMS, "items": CustomerBody.model_json_schema()}
+                "schema": {
+                    "type": "array",
+                    "maxItems": _MOST_ITEMS,
+                    # The body of `POST /v1/customers`, which the document describes already.
+                    "items": {"$ref": f"#/components/schemas/{CustomerBody.__name__}"},
+                }
             },
             "application/x-ndjson": {"schema": {"type": "string", "description": "One customer a line"}},
         },

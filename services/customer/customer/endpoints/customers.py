@@ -23,6 +23,8 @@ from customer.service.consenting import record_statements
 from customer.service.registration import register
 
 router = Router(prefix="/v1/customers")
+# Only an id is a customer: `PATCH /v1/customers/bulk` is no customer that does not exist, but a wrong method.
+_ONE = "/{customer_id:uuid}"
 _SEARCH = (
     "Part of a name, e-mail, phone or external id (of fewer than three characters: the beginning of a word); without "
     "`pii:read` the beginning of an external id"
@@ -79,7 +81,7 @@ async def list_customers(
     return json_answer(b'{"items":[' + items + b'],"next_cursor":' + quoted + b"}")
 
 
-@router.get("/{customer_id}", response_model=Profile, dependencies=[requires("customers:read")])
+@router.get(_ONE, response_model=Profile, dependencies=[requires("customers:read")])
 async def read_customer(customer_id: UUID, session: ReadSession, identity: CallerIdentity, parts: Parts) -> Response:
     """Read a customer; a merged id answers with the survivor and `merged_from`."""
     rendered = found(await reading.find_profile(await raw_connection(session), customer_id), customer_id)
@@ -101,7 +103,7 @@ async def read_customer_by_external_id(
     return json_answer(profile_body(rendered, identity, parts), version=rendered.version)
 
 
-@router.patch("/{customer_id}", response_model=Profile, dependencies=[requires("customers:write")])
+@router.patch(_ONE, response_model=Profile, dependencies=[requires("customers:write")])
 async def patch_customer(
     customer_id: UUID, body: CustomerPatch, request: Request, session: WriteSession, identity: CallerIdentity
 ) -> Response:

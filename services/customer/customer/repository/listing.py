@@ -9,7 +9,6 @@ import asyncpg
 
 from customer.repository.reading import IDENTIFIERS, PROFILE
 
-
 # The index knows words by three letters in a row; of a shorter text it knows only that a word begins with it.
 _SHORTEST_INNER = 3
 

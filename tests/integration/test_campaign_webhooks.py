@@ -19,8 +19,22 @@ from campaign.app import build
 from campaign.settings import CampaignSettings
 from chassis.clock import SystemClock
 from chassis.service import Service
+from contracts.customer import CustomerErased
+from contracts.scoring import ChurnAlertUpdated
 from tests.conftest import ClientFor, SettingsFor
-from tests.support.campaign import OFFER, alert, consent, created, handle, listed, partner, playbook, profile
+from tests.support.campaign import (
+    NOON,
+    OFFER,
+    alert,
+    cleared,
+    consent,
+    created,
+    handle,
+    listed,
+    partner,
+    playbook,
+    profile,
+)
 from tests.support.eventually import eventually
 
 RAISED = "scoring.churn_alert_raised.*"
@@ -214,7 +228,8 @@ async def test_one_that_hangs_does_not_delay_the_others(campaign: Running) -> No
         await asyncio.sleep(60)
         return web.Response()
 
-    async with partner([hang]) as hung, partner() as sink, campaign() as (service, client):
+    options = {"webhook_timeout": timedelta(seconds=3)}
+    async with partner([hang]) as hung, partner() as sink, campaign(**options) as (service, client):
         await endpoint(client, hung.url)
         for number in range(19):
             await endpoint(client, f"{sink.url}/{number}")
@@ -304,16 +319,43 @@ async def test_a_partner_sees_only_its_own(campaign: Running, service_client: Cl
         assert (await other.post(f"/v1/webhooks/deliveries/{delivery['id']}/resend")).status_code == 404
 
 
-async def test_alerts_of_a_control_group_are_withheld(campaign: Running) -> None:
+async def test_alerts_of_a_control_group_are_withheld_to_their_end(campaign: Running) -> None:
     async with partner() as sink, campaign(start=False) as (service, client):
         await created(client, "/v1/offers", OFFER)
         await created(client, "/v1/playbooks", playbook(hold_out_share=1.0))
-        await endpoint(client, sink.url + "/blind")
-        told = await endpoint(client, sink.url + "/told", include_hold_out=True)
+        await endpoint(client, sink.url + "/blind", event_types=["scoring.churn_alert*"])
+        told = await endpoint(client, sink.url, event_types=["scoring.churn_alert*"], include_hold_out=True)
         raised = alert()
         await handle(service, consent(raised.customer_id), raised)
+        await handle(service, ChurnAlertUpdated(**raised.model_dump() | {"version": 2}))
+        await handle(service, cleared(raised))
         deliveries = await listed(client, "/v1/webhooks/deliveries")
-    assert [delivery["endpoint_id"] for delivery in deliveries] == [told["id"]]
+    assert [delivery["endpoint_id"] for delivery in deliveries] == [told["id"]] * 3
+
+
+async def test_nothing_is_sent_about_the_erased_but_that_they_are(campaign: Running) -> None:
+    async with partner() as sink, campaign(start=False) as (service, client):
+        await endpoint(client, sink.url, event_types=["*"])
+        raised = alert()
+        await handle(service, raised)
+        await handle(service, CustomerErased(customer_id=raised.customer_id, erased_at=NOON))
+        states = {one["event_type"]: one["state"] for one in await listed(client, "/v1/webhooks/deliveries")}
+    assert states == {"scoring.churn_alert_raised.v1": "failed", "customer.erased.v1": "pending"}
+
+
+async def test_a_pause_of_the_database_loses_no_delivery(campaign: Running) -> None:
+    async with partner() as sink, campaign() as (service, client):
+        await endpoint(client, sink.url)
+        await handle(service, *[alert() for _ in range(20)])
+        admin = await asyncpg.connect(service.database.url)
+        for _ in range(3):
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await admin.close()
+        await settled(client, count=20)
+    assert len({hit.headers["webhook-id"] for hit in sink.hits}) == 20
 
 
 async def test_an_action_reaches_the_endpoint_it_names_and_its_delivery_is_told(campaign: Running) -> None:

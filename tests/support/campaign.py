@@ -19,7 +19,7 @@ from chassis.service import Service
 from contracts.customer import ConsentChanged, ContactChanged, CustomerCreated
 from contracts.envelope import Envelope
 from contracts.event import Event, Money, Reason
-from contracts.scoring import ChurnAlertRaised
+from contracts.scoring import ChurnAlertCleared, ChurnAlertRaised
 
 NOON = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)
 
@@ -62,6 +62,12 @@ def alert(customer_id: UUID | None = None, **changes: Any) -> ChurnAlertRaised:
         "tier": "gold", "stage": "decline", "assumptions": {"save_rate": 0.2}, "version": 1,
     }  # fmt: skip
     return ChurnAlertRaised(**values | changes)
+
+
+def cleared(raised: ChurnAlertRaised, **changes: Any) -> ChurnAlertCleared:
+    """The end of an alert."""
+    values: dict[str, Any] = {"probability": 0.1, "cause": "recovered", "cleared_at": NOON, "version": 9}
+    return ChurnAlertCleared(customer_id=raised.customer_id, alert_id=raised.alert_id, **values | changes)
 
 
 def consent(customer_id: UUID, channel: str = "partner", state: str = "granted", version: int = 1) -> ConsentChanged:

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -15,7 +15,7 @@ from campaign.domain.fan_out import Message, receivers
 from campaign.domain.patterns import unmatched, wants
 from campaign.domain.retries import Attempt, judge, next_attempt_at
 from campaign.domain.signing import headers_for, new_secret
-from campaign.lanes import Breaker, Lane
+from campaign.lanes import Breaker, Lane, Pace
 from campaign.merge_patch import patched
 from campaign.schemas.playbooks import PlaybookTerms
 from campaign.sealing import Seal
@@ -160,6 +160,15 @@ def test_a_lane_pauses_after_failures_and_then_probes_once() -> None:
     assert lane.room(32) == 2
 
 
+def test_a_lane_keeps_its_pace() -> None:
+    lane = Lane(10, Breaker(3, 30), Pace(2))
+    assert lane.room(0) == 2
+    lane.queue.extend(map(row, range(5)))
+    assert [lane.next(0) for _ in range(3)] == [row(0), row(1), None]
+    assert [lane.next(0.5), lane.next(0.5)] == [row(2), None]
+    assert [lane.next(99), lane.next(99), lane.next(99)] == [row(3), row(4), None]
+
+
 def test_a_thin_message_is_the_same_bytes_each_time() -> None:
     body = '{"id":"1","type":"é","data":{"a":1}}'.encode()
     assert thin(body) == thin(body) == '{"id":"1","type":"é"}'.encode()
@@ -235,8 +244,3 @@ def test_a_merge_patch_changes_what_it_names() -> None:
     with pytest.raises(Invalid) as refused:
         patched(terms, {"hold_out_share": 2, "surprise": 1})
     assert {error.pointer for error in refused.value.errors} == {"/hold_out_share", "/surprise"}
-
-
-def test_the_longest_attempts_fit_into_a_lease() -> None:
-    settings = CampaignSettings(_env_file=None, webhook_timeout=timedelta(seconds=15))  # type: ignore[call-arg]
-    assert settings.webhook_timeout * 3 < max(settings.webhook_timeout, settings.smtp_timeout) * 5

@@ -7,17 +7,19 @@ runs out. Its message id stays the same, and so the receiver applies it once.
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from campaign.channels.email import EmailSender
 from campaign.channels.webhook import Endpoint, WebhookSender
 from campaign.domain.retries import Attempt
-from campaign.lanes import Breaker, Lane
+from campaign.lanes import Breaker, Lane, Pace
 from campaign.parts import CampaignParts
 from campaign.recorder import Recorder, Tried
 from campaign.repository import deliveries as delivery_rows
 from campaign.repository import webhook_endpoints as endpoint_rows
 from campaign.repository.query import Row
+from chassis.database import is_transient
 from chassis.worker import Wake
 
 logger = logging.getLogger(__name__)
@@ -25,8 +27,11 @@ logger = logging.getLogger(__name__)
 EMAIL_LANE = "email"
 _EMAILS_AT_ONCE = 4
 _SAFETY_SECONDS = 1.0
-# Longer than a full lane takes: its queue and what is under way, at the longest time an attempt may last.
-_LEASE_ATTEMPTS = 5
+# What a dispatcher holds it goes on leasing; what one held that died is free again after this.
+_LEASE = timedelta(seconds=15)
+_RENEW_AFTER_SECONDS = 4.0
+# Who takes longer than this when we stop is sent to again by the next dispatcher.
+_GRACE_SECONDS = 5.0
 
 
 class Dispatcher:
@@ -39,8 +44,9 @@ class Dispatcher:
         self._wake = wake
         self._webhooks = WebhookSender(parts.guard, parts.clock, timeout=settings.webhook_timeout)
         self._emails = EmailSender(settings, parts.database, parts.clock)
-        self._recorder = Recorder(parts, on_retry=wake.set)
-        self._lease = max(settings.webhook_timeout, settings.smtp_timeout) * _LEASE_ATTEMPTS
+        self._recorder = Recorder(parts, on_recorded=self._on_recorded)
+        self._held: set[UUID] = set()
+        self._renewed_at = 0.0
         self._lanes: dict[str, Lane] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._keys: dict[tuple[UUID, bytes], str] = {}
@@ -54,8 +60,7 @@ class Dispatcher:
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                await self._claim()
-                self._start_all()
+                await self._look()
                 await self._pause(stopping)
             self._stopping = True
             await self._finish()
@@ -67,7 +72,32 @@ class Dispatcher:
             self._recorder.close()
             await recording
             self._lanes.clear()
+            self._held.clear()
             await self._webhooks.close()
+
+    async def _look(self) -> None:
+        try:
+            await self._renew()
+            await self._claim()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            # What is under way goes on; it is recorded when the database is back.
+            logger.warning("the dispatcher waits for its database: %s", type(error).__name__)
+        self._start_all()
+
+    async def _renew(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if not self._held or now - self._renewed_at < _RENEW_AFTER_SECONDS:
+            return
+        async with self._parts.database.write() as session:
+            await delivery_rows.renew(session, list(self._held), until=self._parts.clock.system_now() + _LEASE)
+        self._renewed_at = now
+
+    def _on_recorded(self, delivery_ids: Sequence[UUID], *, some_again: bool) -> None:
+        self._held.difference_update(delivery_ids)
+        if some_again:
+            self._wake.set()
 
     async def _pause(self, stopping: asyncio.Task[bool]) -> None:
         due_in = self._recorder.seconds_to_next()
@@ -81,7 +111,7 @@ class Dispatcher:
             lane.queue.clear()
         await self._release(unsent)
         if self._sending:
-            await asyncio.wait(self._sending)
+            await asyncio.wait(self._sending, timeout=_GRACE_SECONDS)
 
     async def _claim(self) -> None:
         now, loop_now = self._parts.clock.system_now(), asyncio.get_running_loop().time()
@@ -91,8 +121,9 @@ class Dispatcher:
             room = {key: count for key, count in room.items() if count > 0}
             if not room:
                 return
-            claimed = await delivery_rows.claim_due(session, room, now=now, until=now + self._lease)
+            claimed = await delivery_rows.claim_due(session, room, now=now, until=now + _LEASE)
         for row in claimed:
+            self._held.add(row["id"])
             self._lanes[row["lane"]].queue.append(row)
         for key, count in room.items():
             self._lanes[key].may_have_more = sum(1 for row in claimed if row["lane"] == key) >= count
@@ -110,7 +141,9 @@ class Dispatcher:
         for key, limit in wanted.items():
             if key not in self._lanes:
                 pause = settings.webhook_breaker_pause.total_seconds()
-                self._lanes[key] = Lane(limit, Breaker(settings.webhook_breaker_failures, pause))
+                self._lanes[key] = Lane(
+                    limit, Breaker(settings.webhook_breaker_failures, pause), Pace(settings.webhook_rate)
+                )
         for key in [key for key, lane in self._lanes.items() if key not in wanted and not lane.in_flight]:
             del self._lanes[key]
 
@@ -140,6 +173,7 @@ class Dispatcher:
             self._recorder.add(Tried(row, attempt))
         except Exception:
             # Not a failure of the receiver: the lease runs out and it is tried again.
+            self._held.discard(row["id"])
             logger.exception("delivery %s could not be tried", row["id"])
         finally:
             stranded = lane.finish(succeeded=succeeded, now=asyncio.get_running_loop().time())
@@ -158,5 +192,6 @@ class Dispatcher:
 
     async def _release(self, rows: Sequence[Row]) -> None:
         if rows:
+            self._held.difference_update(row["id"] for row in rows)
             async with self._parts.database.write() as session:
                 await delivery_rows.release(session, [row["id"] for row in rows])

@@ -34,11 +34,36 @@ class Breaker:
 
 
 @dataclass
+class Pace:
+    """At most `per_second` starts a second, with a second's worth in reserve; 0 is no limit."""
+
+    per_second: int = 0
+    left: float = -1.0
+    looked_at: float = 0.0
+
+    def room(self, now: float) -> int:
+        """How many may start now."""
+        if not self.per_second:
+            return 10**9
+        if self.left < 0:
+            self.left = self.per_second
+        else:
+            self.left = min(self.per_second, self.left + (now - self.looked_at) * self.per_second)
+        self.looked_at = now
+        return int(self.left)
+
+    def take(self) -> None:
+        """One has started."""
+        self.left -= 1 if self.per_second else 0
+
+
+@dataclass
 class Lane:
     """What is claimed for one endpoint; `may_have_more` says that the last claim filled all the room there was."""
 
     limit: int
     breaker: Breaker
+    pace: Pace = field(default_factory=Pace)
     in_flight: int = 0
     queue: deque[Row] = field(default_factory=deque)
     may_have_more: bool = False
@@ -50,7 +75,7 @@ class Lane:
             return 0
         if self.breaker.tripped:
             return 0 if held else 1
-        return max(0, self.limit * _QUEUE_PER_SLOT - held)
+        return max(0, min(self.limit * _QUEUE_PER_SLOT - held, self.pace.room(now) - len(self.queue)))
 
     def next(self, now: float) -> Row | None:
         """The next delivery that may start now."""
@@ -58,6 +83,9 @@ class Lane:
             return None
         if self.breaker.tripped and self.in_flight:
             return None
+        if not self.pace.room(now):
+            return None
+        self.pace.take()
         self.in_flight += 1
         return self.queue.popleft()
 

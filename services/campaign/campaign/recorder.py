@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
 
 from campaign.domain.retries import Attempt
 from campaign.parts import CampaignParts
@@ -27,12 +29,19 @@ class Tried:
     attempt: Attempt
 
 
+class OnRecorded(Protocol):
+    """Hears which deliveries are out of hand, and whether some of them are to be tried again."""
+
+    def __call__(self, delivery_ids: Sequence[UUID], *, some_again: bool) -> None:
+        """They are recorded, or never will be."""
+
+
 class Recorder:
     """Group commit: while one transaction commits, the next ones' attempts gather."""
 
-    def __init__(self, parts: CampaignParts, on_retry: Callable[[], None]) -> None:
+    def __init__(self, parts: CampaignParts, on_recorded: OnRecorded) -> None:
         self._parts = parts
-        self._on_retry = on_retry
+        self._on_recorded = on_recorded
         self._tried: list[Tried] = []
         self._arrived = asyncio.Event()
         self._closed = False
@@ -75,11 +84,11 @@ class Recorder:
             if self._closed or not is_transient(error):
                 # Their leases run out and they are sent again, with the same message ids.
                 logger.exception("%d attempts could not be recorded", len(batch))
+                self._on_recorded([one.delivery["id"] for one in batch], some_again=False)
                 return True
             logger.warning("attempts wait to be recorded: %s", type(error).__name__)
             await asyncio.sleep(_PAUSE_SECONDS)
             return False
         self._next_at = sorted([*self._next_at, *due])[:_MOST_REMEMBERED]
-        if due:
-            self._on_retry()
+        self._on_recorded([one.delivery["id"] for one in batch], some_again=bool(due))
         return True

@@ -41,6 +41,7 @@ class CampaignSettings(Settings):
     )
     webhook_timeout: Span = Field(timedelta(seconds=15), description="Longest time one attempt may take in all")
     webhook_concurrency: int = Field(16, ge=1, le=1000, description="Most attempts under way per endpoint at once")
+    webhook_rate: int = Field(0, ge=0, le=100_000, description="Most attempts a second per endpoint; 0: no limit")
     webhook_breaker_failures: int = Field(
         10, ge=1, description="Failures in a row after which an endpoint gets a pause"
     )

@@ -55,6 +55,16 @@ async def claim_due(session: AsyncSession, room: Mapping[str, int], *, now: date
     )  # fmt: skip
 
 
+async def renew(session: AsyncSession, delivery_ids: Sequence[UUID], *, until: datetime) -> None:
+    """Go on leasing what is in hand."""
+    await execute(
+        session,
+        "UPDATE deliveries SET leased_until = :until WHERE id = ANY(:ids) AND state = 'pending' "
+        "AND leased_until IS NOT NULL",
+        ids=list(delivery_ids), until=until,
+    )  # fmt: skip
+
+
 async def release(session: AsyncSession, delivery_ids: Sequence[UUID]) -> None:
     """Give up leases on what was not tried."""
     await execute(session, "UPDATE deliveries SET leased_until = NULL WHERE id = ANY(:ids)", ids=list(delivery_ids))

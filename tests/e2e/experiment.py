@@ -28,6 +28,7 @@ class Experiment:
         self.history = History(f"crash{seed}", seed=seed)
         self.receiver = Receiver()
         self.fault_count = 0
+        self.remark = ""
         self.traffic: Traffic
         self._verdict = Verdict()
         self._began = time.monotonic()
@@ -36,10 +37,12 @@ class Experiment:
     async def under_way(self, **traffic: Any) -> AsyncIterator[None]:
         """Clients write inside the block; at its end the platform comes to rest and must have kept every promise."""
         with self.receiver:
-            await self._subscribe()
+            endpoint_id = await self._subscribe()
             async with Traffic(self.platform, self.history, **traffic) as self.traffic:
                 yield
             await self.verify()
+            async with self.platform.client() as client:
+                (await client.post(f"/v1/webhooks/endpoints/{endpoint_id}/disable")).raise_for_status()
 
     async def crash_at(self, seam: str, times: int, *, most_passes: int = 6) -> None:
         """Have the platform kill itself at a seam again and again, each time after a random number of passes."""
@@ -60,6 +63,14 @@ class Experiment:
         self._verdict.twice += [f"webhook: {one}" for one in self._told() - news]
         assert not self._verdict, str(self._verdict)
         assert self.receiver.refused == []
+        assert await self._buried() == []
+
+    async def _buried(self) -> list[Any]:
+        async with self.platform.client() as client:
+            answer = await client.get("/v1/dead-letters")
+        answer.raise_for_status()
+        buried: list[Any] = answer.json()["items"]
+        return buried
 
     def _told(self) -> set[str]:
         """Ids of the interactions the partner was told of; each must have come under one webhook-id."""
@@ -69,12 +80,13 @@ class Experiment:
         events = self.receiver.received("interaction.recorded.v1")
         return {event["id"] for event in events if event["source"] == mine}
 
-    async def _subscribe(self) -> None:
+    async def _subscribe(self) -> str:
         async with self.platform.client() as client:
             terms = {"url": self.receiver.url, "event_types": ["interaction.recorded.*"]}
             answer = await client.post("/v1/webhooks/endpoints", json=terms)
         answer.raise_for_status()
         self.receiver.secret = answer.json()["secret"]
+        return str(answer.json()["id"])
 
     def row(self) -> str:
         """The line of this experiment in the summary."""
@@ -82,5 +94,5 @@ class Experiment:
         return (
             f"{self.title:<48}{self.fault_count:>7}{self.history.acknowledged_count:>13}"
             f"{self.history.repeated_count:>9}{len(self._verdict.lost):>6}{len(self._verdict.twice):>6}"
-            f"{resent:>7}{time.monotonic() - self._began:>8.0f}"
+            f"{resent:>7}{time.monotonic() - self._began:>8.0f}  {self.remark}"
         )

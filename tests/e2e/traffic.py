@@ -51,14 +51,18 @@ class Traffic:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop writing; everything that was begun is acknowledged by then."""
+        """Stop writing."""
+        if error is None:
+            await self.finish()
+            return
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    async def finish(self) -> None:
+        """Begin no more writes; everything that was begun is acknowledged afterwards."""
         self._stop.set()
-        if error is not None:
-            for client in self._clients:
-                client.cancel()
-        found = await asyncio.gather(*self._clients, return_exceptions=True)
-        if error is None and (failed := [one for one in found if isinstance(one, BaseException)]):
-            raise failed[0]
+        await asyncio.gather(*self._clients)
 
     async def more(self, count: int, *, within_seconds: float = 90.0) -> None:
         """Until so many more writes are acknowledged."""

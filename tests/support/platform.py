@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,13 +67,12 @@ class PlatformProcess:
     def start(self, *, crash_at: str = "") -> None:
         """Start it; with `crash_at="relay.appended:3"` it dies by SIGKILL the third time it comes by that seam."""
         (self.folder / "url").unlink(missing_ok=True)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STAVE_")}
         module = "tests.support.crashing" if crash_at else "standalone"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, "run", "--port", str(self.port), "--data-dir", str(self.folder)],
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=_ROOT,
-                env=inherited | self._environment | {"CRASH_AT": crash_at},
+                env=_inherited() | self._environment | {"CRASH_AT": crash_at},
             )  # fmt: skip
 
     async def wait_until_ready(self, within_seconds: float = START_SECONDS) -> float:
@@ -215,6 +215,15 @@ class PlatformProcess:
 
 class EndedEarly(Exception):
     """The platform ended where it should serve; with the end of its log."""
+
+
+def _inherited() -> dict[str, str]:
+    """The environment without what would configure a platform, and with a place for bytecode in any case."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STAVE_")}
+    if inherited.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # Compiling a thousand modules at each start would be most of what the tests do.
+        inherited["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / f"stave-bytecode-{os.getuid()}")
+    return inherited
 
 
 def kill_all(processes: list[psutil.Process]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,7 +44,7 @@ def run_demo(choices: Choices) -> None:
         raise Refusal(f"--data {choices.data}: there is {', '.join(DATASETS)}.")
     if (choices.url is None) != (choices.key is None):
         raise Refusal("--url and --key go together: the address of a running platform and an admin key of it.")
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         try:
             asyncio.run(_demonstrate(choices))
         except (PlatformRefused, UnusableData) as error:
@@ -51,6 +52,10 @@ def run_demo(choices: Choices) -> None:
 
 
 async def _demonstrate(choices: Choices) -> None:
+    # A SIGTERM ends the demonstration's platform too, not the demonstration alone.
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     own = None if choices.url else OwnPlatform(choices.data_dir, choices.port)
     if own is not None:
         own.prepare()

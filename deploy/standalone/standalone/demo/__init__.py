@@ -13,7 +13,9 @@ def register(application: typer.Typer) -> None:
 
 def demo(
     *,
-    data: Annotated[str, typer.Option(help="complete-journey, online-retail or telco.")] = "complete-journey",
+    dataset: Annotated[
+        str, typer.Option("--data", help="complete-journey, online-retail or telco.")
+    ] = "complete-journey",
     path: Annotated[Path | None, typer.Option(help="Folder or file of online-retail or telco.")] = None,
     data_dir: Annotated[Path, typer.Option(help="Folder of the demonstration's own platform; emptied first.")] = Path(
         "var/demo"
@@ -29,4 +31,6 @@ def demo(
     """Import real customers, train, score, replay weeks of live traffic, act, and report what came of it."""
     from standalone.demo.command import Choices, run_demo
 
-    run_demo(Choices(data=data, path=path, data_dir=data_dir, port=port, url=url, key=key, leave=not exit_, page=page))
+    run_demo(
+        Choices(dataset=dataset, path=path, data_dir=data_dir, port=port, url=url, key=key, leave=not exit_, page=page)
+    )

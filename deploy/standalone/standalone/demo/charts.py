@@ -20,7 +20,8 @@ def _square(lines: str, *, title: str, x: str, y: str, top: float) -> str:
     inner = _SIDE - _PAD - 12
     words = (
         f'<text class="axis" x="{_PAD + inner / 2}" y="{_SIDE - 2}" text-anchor="middle">{escape(x)}</text>'
-        f'<text class="axis" transform="translate(11 {12 + inner / 2}) rotate(-90)" text-anchor="middle">{escape(y)}</text>'
+        f'<text class="axis" transform="translate(11 {12 + inner / 2}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y)}</text>"
     )
     return _frame(ticks + lines + words, width=_SIDE, height=_SIDE, title=title)
 

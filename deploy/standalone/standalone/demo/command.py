@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from standalone.demo.client import Platform, PlatformRefused
-from standalone.demo.data import DemoData, UnusableData
+from standalone.demo.dataset import Dataset, UnusableData
 from standalone.demo.datasets import DATASETS
 from standalone.demo.flow import Findings, Loop, Step
 from standalone.demo.own_platform import OwnPlatform
@@ -28,7 +28,7 @@ from standalone.terminal import out, say
 class Choices:
     """What the command line said."""
 
-    data: str
+    dataset: str
     path: Path | None
     data_dir: Path
     port: int
@@ -40,8 +40,8 @@ class Choices:
 
 def run_demo(choices: Choices) -> None:
     """Run the demonstration. Raises Refusal for what its user can put right."""
-    if choices.data not in DATASETS:
-        raise Refusal(f"--data {choices.data}: there is {', '.join(DATASETS)}.")
+    if choices.dataset not in DATASETS:
+        raise Refusal(f"--data {choices.dataset}: there is {', '.join(DATASETS)}.")
     if (choices.url is None) != (choices.key is None):
         raise Refusal("--url and --key go together: the address of a running platform and an admin key of it.")
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
@@ -59,15 +59,15 @@ async def _demonstrate(choices: Choices) -> None:
     own = None if choices.url else OwnPlatform(choices.data_dir, choices.port)
     if own is not None:
         own.prepare()
-    say(f"Reading {choices.data}.")
+    say(f"Reading {choices.dataset}.")
     folder = choices.data_dir / "files"
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    data = await asyncio.to_thread(DATASETS[choices.data], choices.path, folder)
+    dataset = await asyncio.to_thread(DATASETS[choices.dataset], choices.path, folder)
     read_seconds = time.perf_counter() - began
-    async with _platform(choices, own, data) as platform:
-        report = await _loop(platform, data)
-        report.found.steps.insert(0, _reading(data, read_seconds))
+    async with _platform(choices, own, dataset) as platform:
+        report = await _loop(platform, dataset)
+        report.found.steps.insert(0, _reading(dataset, read_seconds))
         show(report, out)
         write_page(report, choices.page)
         say(f"\nThe same with charts: {choices.page.resolve()}")
@@ -77,22 +77,22 @@ async def _demonstrate(choices: Choices) -> None:
             await own.wait()
 
 
-def _reading(data: DemoData, seconds: float) -> Step:
-    return Step("read the source", seconds, f"{len(data.customers):,} customers, {len(data.days)} days to replay")
+def _reading(dataset: Dataset, seconds: float) -> Step:
+    return Step("read the source", seconds, f"{len(dataset.customers):,} customers, {len(dataset.days)} days to replay")
 
 
 @asynccontextmanager
-async def _platform(choices: Choices, own: OwnPlatform | None, data: DemoData) -> AsyncIterator[Platform]:
+async def _platform(choices: Choices, own: OwnPlatform | None, dataset: Dataset) -> AsyncIterator[Platform]:
     if own is None:
         async with Platform(choices.url or "", choices.key or "") as platform:
             yield platform
         return
     say("Starting the platform.")
-    async with own.running(data), Platform(own.url, own.key) as platform:
+    async with own.running(dataset), Platform(own.url, own.key) as platform:
         yield platform
 
 
-async def _loop(platform: Platform, data: DemoData) -> Report:
+async def _loop(platform: Platform, dataset: Dataset) -> Report:
     receiver = Receiver()
     try:
         with _bar() as progress:
@@ -101,8 +101,8 @@ async def _loop(platform: Platform, data: DemoData) -> Report:
             def on_progress(what: str, done: int, total: int | None) -> None:
                 progress.update(task, description=what, completed=done, total=total)
 
-            found: Findings = await Loop(platform, data, receiver, on_progress).run()
-        return make_report(data, found, receiver)
+            found: Findings = await Loop(platform, dataset, receiver, on_progress).run()
+        return make_report(dataset, found, receiver)
     finally:
         receiver.close()
 

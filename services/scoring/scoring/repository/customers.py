@@ -230,3 +230,9 @@ async def next_due(
         business_now,
     )
     return due_at, settled_at
+
+
+async def business_time(connection: asyncpg.Connection) -> datetime | None:
+    """Where the virtual clock was set last; None when it never was."""
+    found: datetime | None = await connection.fetchval("SELECT business_now FROM clock")
+    return found

@@ -85,6 +85,15 @@ async def test_a_patch_that_cannot_be_is_refused(client: httpx.AsyncClient, body
     assert (await patch(client, customer["id"], body, 1)).status_code == 422
 
 
+async def test_a_customer_has_no_more_than_two_hundred_attributes(client: httpx.AsyncClient) -> None:
+    full = {f"a{n}": n for n in range(200)}
+    customer = await register(client, emails=["a@example.com"], attributes=full)
+    answer = await patch(client, customer["id"], {"attributes": {"one-more": 1}}, 1)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/attributes")
+    assert (await patch(client, customer["id"], {"attributes": {"one-more": 1, "a0": None}}, 1)).status_code == 200
+    assert len((await register(client, emails=["a@example.com"], attributes={"x": 1}))["attributes"]) == 200
+
+
 async def test_twenty_writers_lose_no_update(client: httpx.AsyncClient) -> None:
     customer = await register(client, name="Ann", attributes={"count": 0})
 
@@ -264,6 +273,7 @@ async def test_erasure_leaves_nothing_of_the_customer_and_tells_everybody(
     service: Service, client: httpx.AsyncClient, running: Running
 ) -> None:
     shop, calls = await two_profiles(client)
+    await client.post("/v1/customers", json={"emails": ["a@example.com"]}, headers={"Idempotency-Key": "repeated-1"})
     await client.post(f"/v1/customers/{shop}/merge", json={"into": calls})
     async with service.database.write() as session:
         await session.execute(text("DELETE FROM outbox"))
@@ -292,7 +302,7 @@ async def test_erasure_leaves_nothing_of_the_customer_and_tells_everybody(
             await session.scalars(text("SELECT key FROM outbox WHERE payload IS NULL AND topic = 'customer-contact'"))
         )
         assert sorted(tombstones) == sorted([shop, calls])
-        for table in ("customers", "identifiers", "consents", "consent_history", "merges", "standings"):
+        for table in ("customers", "identifiers", "consents", "consent_history", "merges", "standings", "idempotency"):
             assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 0
 
 

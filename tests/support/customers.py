@@ -9,6 +9,7 @@ import httpx
 import msgspec
 from sqlalchemy import text
 
+from chassis.consumer import Received, read_event
 from chassis.event_log import StoredRecord
 from chassis.service import Service
 from contracts.envelope import Envelope
@@ -48,6 +49,14 @@ async def deliver(service: Service, *events: Event | StoredRecord) -> None:
     await service.consumer.handle(records)
     async with service.database.read() as session:
         assert list(await session.scalars(text("SELECT error FROM dead_letters"))) == []
+
+
+def readable(service: Service, record: StoredRecord) -> Received[Any]:
+    """A record as the service's handlers get it."""
+    assert service.consumer is not None
+    received = read_event(record, service.consumer.subscriptions)
+    assert received is not None
+    return received
 
 
 async def overview(client: httpx.AsyncClient, customer_id: Any) -> dict[str, Any]:

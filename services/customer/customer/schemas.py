@@ -10,9 +10,8 @@ from chassis.api import StrictModel
 from contracts.event import Channel, ConsentState, Stage, Tier
 from customer import normal_forms
 from customer.domain.consents import Statement
-from customer.domain.profile import Draft, Key, Origin
+from customer.domain.profile import MOST_ATTRIBUTES, Draft, Key, Origin
 
-MOST_ATTRIBUTES = 200
 _EXACT_INTEGER = 2**53
 
 Line = Annotated[

@@ -9,6 +9,7 @@ IdentifierKind = Literal["external", "email", "phone"]
 Scalar = str | bool | int | float
 # The single-valued fields that a later record may fill but never overwrites.
 FILLED_FIELDS = ("name", "country", "time_zone")
+MOST_ATTRIBUTES = 200
 
 
 class Key(NamedTuple):
@@ -110,7 +111,9 @@ def absorb(profile: Profile, draft: Draft) -> Profile:
     # A profile that began as an unknown interaction's is a person only for want of anything better.
     if draft.kind is not None and "kind" not in profile.provenance:
         filled["kind"] = draft.kind
-    added = {name: value for name, value in draft.attributes.items() if name not in profile.attributes}
+    room = MOST_ATTRIBUTES - len(profile.attributes)
+    missing = [name for name in draft.attributes if name not in profile.attributes]
+    added = {name: draft.attributes[name] for name in missing[: max(room, 0)]}
     if not filled and not added:
         return profile
     provenance = profile.provenance | dict.fromkeys(filled, origin)

@@ -1,6 +1,7 @@
 """Interactions: who is unknown becomes a profile, and the 360 counts what happened."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -8,7 +9,7 @@ from chassis.consumer import Received
 from chassis.database import raw_connection
 from contracts.customer import ExternalId
 from contracts.event import OWN_TOUCHES
-from contracts.interaction import HistoryRecorded, InteractionRecorded
+from contracts.interaction import HistoryRecorded, HistoryRow, InteractionRecorded
 from customer.domain.profile import Key
 from customer.handlers.erased import of_the_living
 from customer.parts import CustomerParts
@@ -23,10 +24,11 @@ async def on_interactions_recorded(
     living = await of_the_living(session, received)
     if not living:
         return
-    for backfill in (True, False):
-        events = [item.event for item in living if item.event.backfill is backfill]
-        strangers = [Stranger(event.customer_id, _key(event.external_id), event.occurred_at) for event in events]
-        await meet(session, parts, strangers, backfill=backfill)
+    strangers = [
+        Stranger(event.customer_id, _key(event.external_id), event.occurred_at, backfill=event.backfill)
+        for event in (item.event for item in living)
+    ]
+    await meet(session, parts, strangers)
     await activity.add_interactions(await raw_connection(session), [_seen(item.event) for item in living])
 
 
@@ -34,29 +36,36 @@ async def on_history_recorded(
     session: AsyncSession, received: Sequence[Received[HistoryRecorded]], parts: CustomerParts
 ) -> None:
     """Chunks of the imported past; rows of many customers in no order."""
-    for item in received:
-        await _take_in_chunk(session, item, parts)
-
-
-async def _take_in_chunk(session: AsyncSession, item: Received[HistoryRecorded], parts: CustomerParts) -> None:
     connection = await raw_connection(session)
-    erased = await erasure.erased_at(connection, list({row.customer_id for row in item.event.rows}))
-    rows = [
-        row for row in item.event.rows if row.customer_id not in erased or item.envelope.time > erased[row.customer_id]
+    ids = {row.customer_id for item in received for row in item.event.rows}
+    erased = await erasure.erased_at(connection, list(ids))
+    chunks = [
+        (item.event.currency, [row for row in item.event.rows if _is_later(item, erased.get(row.customer_id))])
+        for item in received
     ]
-    if not rows:
-        return
-    # A profile knows its external id from the first interaction that named it.
-    first = {row.customer_id: row for row in sorted(rows, key=lambda row: row.occurred_at, reverse=True)}
-    strangers = [Stranger(row.customer_id, _key(row.external_id), row.occurred_at) for row in first.values()]
-    await meet(session, parts, strangers, backfill=True)
-    await activity.add_interactions(connection, [
-        activity.Seen(
-            row.customer_id, row.kind in OWN_TOUCHES, row.occurred_at, row.id, row.channel, None, row.kind, None, None,
-            row.amount, None if row.amount is None else item.event.currency,
-        )
-        for row in rows
-    ])  # fmt: skip
+    await meet(session, parts, _strangers([row for _, rows in chunks for row in rows]))
+    for currency, rows in chunks:
+        if rows:
+            await activity.add_interactions(connection, [_seen_before(row, currency) for row in rows])
+
+
+def _is_later(item: Received[HistoryRecorded], erased_at: datetime | None) -> bool:
+    return erased_at is None or item.envelope.time > erased_at
+
+
+def _strangers(rows: Sequence[HistoryRow]) -> list[Stranger]:
+    """A profile knows its external id from the first interaction that named it."""
+    return [
+        Stranger(row.customer_id, _key(row.external_id), row.occurred_at, backfill=True)
+        for row in sorted(rows, key=lambda row: row.occurred_at)
+    ]
+
+
+def _seen_before(row: HistoryRow, currency: str) -> activity.Seen:
+    return activity.Seen(
+        row.customer_id, row.kind in OWN_TOUCHES, row.occurred_at, row.id, row.channel, None, row.kind, None, None,
+        row.amount, None if row.amount is None else currency,
+    )  # fmt: skip
 
 
 def _key(external_id: ExternalId | None) -> Key | None:

@@ -32,6 +32,13 @@ async def delete_rows(connection: asyncpg.Connection, ids: Sequence[UUID], *, er
     for table, column in _TABLES.items():
         tag = await connection.execute(f"DELETE FROM {table} WHERE {column} = ANY($1::uuid[])", ids)
         deleted[table] = int(tag.rsplit(" ", 1)[1])
+    # Answers kept for requests that are repeated show the profile as it was.
+    tag = await connection.execute(
+        "DELETE FROM idempotency USING unnest($1::uuid[]) AS erased (id) "
+        "WHERE position(convert_to(erased.id::text, 'UTF8') IN body) > 0",
+        ids,
+    )
+    deleted["idempotency"] = int(tag.rsplit(" ", 1)[1])
     await connection.execute(
         "INSERT INTO erased_customers (id, erased_at) SELECT *, $2::timestamptz FROM unnest($1::uuid[]) "
         "ON CONFLICT (id) DO UPDATE SET erased_at = excluded.erased_at",

@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.database import raw_connection
+from chassis.errors import FieldError, Invalid
 from chassis.outbox import publish
 from customer.domain.amending import amend, contact_keys
-from customer.domain.profile import Origin, Profile, changed
+from customer.domain.profile import MOST_ATTRIBUTES, Origin, Profile, changed
 from customer.errors import CustomerDoesNotExist
 from customer.parts import CustomerParts
 from customer.repository import locks, profiles
@@ -32,6 +33,11 @@ async def amend_customer(
     taken = {key for key, owner in owners.items() if owner != before.id}
     origin = Origin(SOURCE, parts.clock.business_now())
     after = amend(before, changes, origin=origin, taken=taken)
+    if len(after.attributes) > MOST_ATTRIBUTES:
+        raise Invalid(
+            "The customer would have too many attributes.",
+            errors=[FieldError("/attributes", f"at most {MOST_ATTRIBUTES} in all")],
+        )
     if after != before:
         await _save(session, parts, before, changed(after, now=parts.clock.system_now()))
 

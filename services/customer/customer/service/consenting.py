@@ -12,6 +12,7 @@ from customer.domain.consents import Consent, Statement, time_of
 from customer.errors import CustomerDoesNotExist
 from customer.parts import CustomerParts
 from customer.repository import consents, profiles
+from customer.turns import in_turns
 
 _NEVER_ASKED = "unknown"
 
@@ -46,7 +47,7 @@ async def tell_changes(
         if _state(before.get(topic)) != _state(after.get(topic))
     }
     versions = await profiles.bump_versions(connection, {topic[0] for topic in changes})
-    for (customer_id, channel, purpose), consent in sorted(changes.items(), key=lambda change: change[0]):
+    async for (customer_id, channel, purpose), consent in in_turns(sorted(changes.items(), key=lambda one: one[0])):
         publish(session, ConsentChanged(
             customer_id=customer_id, channel=channel, purpose=purpose, state=_state(consent),
             changed_at=consent.at if consent else parts.clock.business_now(), version=versions[customer_id],

@@ -1,6 +1,6 @@
 """Interactions of unknown customers: the profile is made under the id that the interaction service gave."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -24,10 +24,11 @@ class Stranger:
     customer_id: UUID
     key: Key | None
     seen_at: datetime
+    backfill: bool = False
 
 
-async def meet(session: AsyncSession, parts: CustomerParts, strangers: Sequence[Stranger], *, backfill: bool) -> None:
-    """Make a profile for each customer that has none.
+async def meet(session: AsyncSession, parts: CustomerParts, strangers: Sequence[Stranger]) -> None:
+    """Make a profile for each customer that has none. Called once for a batch: it takes its locks in one order.
 
     One whose external id belongs to another profile is that profile: its id becomes an alias, and a merge is told.
     """
@@ -40,19 +41,26 @@ async def meet(session: AsyncSession, parts: CustomerParts, strangers: Sequence[
     # Somebody may have registered them while we waited for the lock.
     known = await profiles.survivors_of(connection, {stranger.customer_id for stranger in strangers})
     owners = await profiles.owners_of(connection, keys)
-    made: dict[UUID, Profile] = {}
-    aliases: dict[UUID, UUID] = {}
-    for stranger in strangers:
-        if stranger.customer_id in known or stranger.customer_id in made or stranger.customer_id in aliases:
-            continue
+    made: list[Stranger] = []
+    aliases: list[tuple[Stranger, UUID]] = []
+    for stranger in _one_each(strangers, known):
         if stranger.key is not None and stranger.key in owners:
-            aliases[stranger.customer_id] = owners[stranger.key]
+            aliases.append((stranger, owners[stranger.key]))
             continue
-        made[stranger.customer_id] = _profile_of(stranger, parts.clock.system_now())
+        made.append(stranger)
         if stranger.key is not None:
             owners[stranger.key] = stranger.customer_id
-    await _add(session, parts, list(made.values()), backfill=backfill)
-    await _alias(session, parts, strangers, aliases)
+    await _add(session, parts, made)
+    await _alias(session, parts, aliases)
+
+
+def _one_each(strangers: Sequence[Stranger], known: Collection[UUID]) -> list[Stranger]:
+    """The first mention of each unknown customer; one that tells the external id goes before one that does not."""
+    first: dict[UUID, Stranger] = {}
+    for stranger in sorted(strangers, key=lambda stranger: stranger.key is None):
+        if stranger.customer_id not in known:
+            first.setdefault(stranger.customer_id, stranger)
+    return list(first.values())
 
 
 def _profile_of(stranger: Stranger, now: datetime) -> Profile:
@@ -62,26 +70,25 @@ def _profile_of(stranger: Stranger, now: datetime) -> Profile:
     return Profile(stranger.customer_id, now, now, identifiers=(Identifier(stranger.key, True, origin),))
 
 
-async def _add(session: AsyncSession, parts: CustomerParts, made: Sequence[Profile], *, backfill: bool) -> None:
+async def _add(session: AsyncSession, parts: CustomerParts, strangers: Sequence[Stranger]) -> None:
     connection = await raw_connection(session)
+    now = parts.clock.system_now()
+    made = [_profile_of(stranger, now) for stranger in strangers]
     await profiles.add_profiles(connection, made)
     await profiles.add_identifiers(connection, [(one.id, held, 0) for one in made for held in one.identifiers])
-    for profile in made:
-        publish(session, facts.created(profile, parts.settings), backfill=backfill)
+    for profile, stranger in zip(made, strangers, strict=True):
+        publish(session, facts.created(profile, parts.settings), backfill=stranger.backfill)
 
 
-async def _alias(
-    session: AsyncSession, parts: CustomerParts, strangers: Sequence[Stranger], aliases: dict[UUID, UUID]
-) -> None:
+async def _alias(session: AsyncSession, parts: CustomerParts, aliases: Sequence[tuple[Stranger, UUID]]) -> None:
     connection = await raw_connection(session)
     now, at = parts.clock.system_now(), parts.clock.business_now()
-    keys = {stranger.customer_id: stranger.key for stranger in strangers}
-    for alias, owner in aliases.items():
-        await profiles.add_profiles(connection, [Profile(alias, now, now)])
-        await merges.join(connection, absorbed=alias, survivor=owner)
-        merge = merges.Merge(uuid7(), alias, owner, "identity", {}, None)
+    for stranger, owner in aliases:
+        await profiles.add_profiles(connection, [Profile(stranger.customer_id, now, now)])
+        await merges.join(connection, absorbed=stranger.customer_id, survivor=owner)
+        merge = merges.Merge(uuid7(), stranger.customer_id, owner, "identity", {}, None)
         await merges.add_merge(connection, merge, merged_at=at, created_at=now)
-        shown = facts.external_ids(_profile_of(Stranger(alias, keys[alias], at), now))
         publish(session, CustomerMerged(
-            customer_id=alias, merge_id=merge.id, into=owner, external_ids=shown, merged_at=at
+            customer_id=stranger.customer_id, merge_id=merge.id, into=owner,
+            external_ids=facts.external_ids(_profile_of(stranger, now)), merged_at=at,
         ))  # fmt: skip

@@ -15,6 +15,7 @@ from customer.domain.profile import Draft, Key, Profile, changed
 from customer.parts import CustomerParts
 from customer.repository import locks, profiles
 from customer.service import facts
+from customer.turns import in_turns
 
 
 async def register(session: AsyncSession, parts: CustomerParts, drafts: Sequence[Draft]) -> list[Placement]:
@@ -24,7 +25,7 @@ async def register(session: AsyncSession, parts: CustomerParts, drafts: Sequence
     await locks.lock_keys(connection, keys)
     book = await _open_book(connection, parts, keys)
     before = dict(book.profiles)
-    placements = [book.place(draft) for draft in drafts]
+    placements = [book.place(draft) async for draft in in_turns(drafts)]
     await _write(session, parts, book, before=before)
     return placements
 
@@ -53,11 +54,11 @@ async def _write(session: AsyncSession, parts: CustomerParts, book: Book, *, bef
     await profiles.add_profiles(connection, new)
     await profiles.save_profiles(connection, altered)
     await profiles.add_identifiers(connection, book.added)
-    for profile in new:
+    async for profile in in_turns(new):
         publish(session, facts.created(profile, parts.settings))
         if any(profile.contact):
             publish(session, facts.contact_changed(profile))
-    for profile in altered:
+    async for profile in in_turns(altered):
         publish(session, facts.updated(profile, parts.settings))
         if profile.contact != before[profile.id].contact:
             publish(session, facts.contact_changed(profile))

@@ -6,6 +6,7 @@ from campaign.channels.guard import AddressGuard
 from campaign.dispatcher import Dispatcher
 from campaign.endpoints import ROUTERS
 from campaign.handlers import SUBSCRIPTIONS
+from campaign.metrics import gauges_of
 from campaign.parts import CampaignParts
 from campaign.repository.deliveries import CHANNEL
 from campaign.schedulers import DeliveryPruner, Reconsiderer
@@ -31,5 +32,5 @@ def build(
         name="campaign", settings=settings, parts=parts, database=database,
         event_log=open_event_log(settings.log_url), clock=clock, routers=ROUTERS, subscriptions=SUBSCRIPTIONS,
         workers=[Dispatcher(parts, listener.wake_on(CHANNEL)), Reconsiderer(parts), DeliveryPruner(parts)],
-        listener=listener,
+        listener=listener, gauges=gauges_of(parts),
     )  # fmt: skip

@@ -11,8 +11,8 @@ M = TypeVar("M", bound=BaseModel)
 
 def patched(current: M, patch: dict[str, Any]) -> M:
     """The model after the patch. Raises Invalid with a pointer for each field that is not acceptable."""
-    merged = _merge(current.model_dump(mode="json", by_alias=True), patch)
     try:
+        merged = _merge(current.model_dump(mode="json", by_alias=True), patch)
         return type(current).model_validate(merged)
     except ValidationError as error:
         faults = [
@@ -20,6 +20,8 @@ def patched(current: M, patch: dict[str, Any]) -> M:
             for fault in error.errors()[:100]
         ]
         raise Invalid("The change leads to something that cannot be accepted.", errors=faults) from None
+    except RecursionError:
+        raise Invalid("The change is nested too deeply.") from None
 
 
 def _merge(target: Any, patch: Any) -> Any:

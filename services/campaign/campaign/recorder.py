@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from campaign.domain.retries import Attempt
+from campaign.domain.retries import Attempt, judge
+from campaign.metrics import ATTEMPT_SECONDS, ATTEMPTS
 from campaign.parts import CampaignParts
 from campaign.repository.query import Row
 from campaign.service.record_attempts import record_attempts
@@ -49,6 +50,9 @@ class Recorder:
 
     def add(self, tried: Tried) -> None:
         """Have an attempt recorded soon."""
+        channel = tried.delivery["channel"]
+        ATTEMPTS.labels(channel, judge(tried.attempt)).inc()
+        ATTEMPT_SECONDS.labels(channel).observe(tried.attempt.duration_ms / 1000)
         self._tried.append(tried)
         self._arrived.set()
 

@@ -99,6 +99,16 @@ async def list_due(session: AsyncSession, *, now: datetime, limit: int) -> list[
     return [dict(row) for row in rows]
 
 
+async def count_due(session: AsyncSession, *, now: datetime) -> int:
+    """How many deferred decisions could be taken again now."""
+    found = await fetch_one(
+        session,
+        "SELECT count(*) FROM decisions WHERE outcome = 'deferred' AND resolved_by IS NULL AND due_at <= :now",
+        now=now,
+    )
+    return int(found["count"]) if found else 0
+
+
 async def resolve_waiting(session: AsyncSession, resolved: Mapping[UUID, UUID]) -> None:
     """Say which later decision took the place of each deferred one."""
     if not resolved:

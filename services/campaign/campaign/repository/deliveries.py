@@ -99,6 +99,14 @@ async def mark_told(session: AsyncSession, told: Mapping[UUID, str]) -> None:
     )  # fmt: skip
 
 
+async def count_due(session: AsyncSession, *, now: datetime) -> int:
+    """How many deliveries could be sent now."""
+    found = await fetch_one(
+        session, "SELECT count(*) FROM deliveries WHERE state = 'pending' AND next_attempt_at <= :now", now=now
+    )
+    return int(found["count"]) if found else 0
+
+
 async def get_delivery(session: AsyncSession, delivery_id: UUID, *, owner: str | None) -> Row:
     """One webhook delivery; `owner` None sees all. Raises DeliveryDoesNotExist."""
     found = await fetch_one(

@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.domain.gates import Circumstances, Gate, Verdict, no_playbook, pass_gates, period_start
 from campaign.domain.playbook import Case, Playbook, choose_playbook
+from campaign.metrics import DECISIONS
 from campaign.parts import CampaignParts, new_id
 from campaign.repository import alerts as alert_rows
 from campaign.repository import decisions as decision_rows
 from campaign.repository import playbooks as playbook_rows
 from campaign.service.carry_out import carry_out
 from campaign.service.situation import Situation, case_from, load_situation
+from chassis.database import after_commit
 from chassis.trace import TraceContext, trace_from
 
 
@@ -61,6 +63,8 @@ async def decide(session: AsyncSession, questions: Sequence[Question], parts: Ca
         verdict = await _judge(session, case, playbook, situation, parts)
         answers.append(Answer(question, new_id(), case, playbook, verdict))
     await _write_down(session, answers, situation, parts)
+    for answer in answers:
+        after_commit(session, DECISIONS.labels(answer.verdict.outcome).inc)
     await carry_out(session, [answer for answer in answers if answer.verdict.outcome == "act"], situation, parts)
     return answers
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from chassis.database import raw_connection
 from chassis.jobs import JobFailed, JobFunction, JobHandle, run_in_child
-
 from scoring.domain.activity import day_number
 from scoring.domain.artefact import TrainedModel, sign
 from scoring.fitting import Fitted, Material, Wishes, fit_churn, fit_value

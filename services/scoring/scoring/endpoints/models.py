@@ -77,4 +77,4 @@ async def promote_model(id: UUID, session: WriteSession, parts: PartsDep) -> Mod
 def _body(row: ModelRow) -> Model:
     shown = {name: getattr(row, name) for name in Model.model_fields if hasattr(row, name)}
     from_report = {name: row.report.get(name) for name in ("calibration", "drift", "window")}
-    return Model(**shown, **from_report, metrics=row.report.get("metrics", {}))
+    return Model(**shown, **from_report, metrics=learning.figures_of(row))

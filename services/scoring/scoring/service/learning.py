@@ -55,5 +55,10 @@ async def promote(session: AsyncSession, parts: ScoringParts, model_id: UUID) ->
 
 def metrics_of(model: ModelRow) -> dict[str, float | None]:
     """The figures of a report that are plain numbers."""
-    figures = model.report.get("metrics", {})
-    return {name: value for name, value in figures.items() if value is None or isinstance(value, int | float)}
+    return {name: value for name, value in figures_of(model).items() if value is None or isinstance(value, int | float)}
+
+
+def figures_of(model: ModelRow) -> dict[str, Any]:
+    """How good a model is: judged in time where that was possible, else out of fold."""
+    figures: dict[str, Any] = model.report.get("metrics") or model.report.get("out_of_fold") or {}
+    return figures

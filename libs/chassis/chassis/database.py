@@ -27,6 +27,8 @@ class AsyncReadSession(AsyncSession):
 
 def is_transient(error: BaseException) -> bool:
     """Whether trying again later can help: the fault lies with the database or the way to it, not with the input."""
+    if _broke_off(error):
+        return True
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or (error.orig is not None and is_transient(error.orig))
     # asyncpg's error, as SQLAlchemy wraps it, carries the SQLSTATE and the original behind it.
@@ -39,6 +41,13 @@ def is_transient(error: BaseException) -> bool:
         return True
     cause = error.__cause__
     return cause is not None and isinstance(cause, asyncpg.PostgresError) and is_transient(cause)
+
+
+def _broke_off(error: BaseException | None) -> bool:
+    """Whether the server hung up between two statements: asyncpg stumbles over its own state, and so may a rollback."""
+    while error is not None and not isinstance(error, asyncpg.InternalClientError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def server_settings(name: str, *, statement_seconds: int = 30, lock_seconds: int = 10) -> dict[str, str]:

@@ -9,7 +9,7 @@ MEGABYTE = 1024 * 1024
 def server_options(socket_folder: Path) -> dict[str, str]:
     """PostgreSQL's settings, given on its command line at each start."""
     memory = _memory_bytes()
-    return {
+    return _quick_recovery() | {
         "listen_addresses": "",
         "unix_socket_directories": str(socket_folder),
         "unix_socket_permissions": "0700",
@@ -31,6 +31,14 @@ def server_options(socket_folder: Path) -> dict[str, str]:
         # The queries here are short: compiling one costs more than running it.
         "jit": "off",
     }
+
+
+def _quick_recovery() -> dict[str, str]:
+    """After a crash, sync the file system once instead of thousands of files one by one: 0.6 s instead of 5 to 10.
+
+    Linux only (https://www.postgresql.org/docs/18/runtime-config-error-handling.html, recovery_init_sync_method).
+    """
+    return {"recovery_init_sync_method": "syncfs"} if os.uname().sysname == "Linux" else {}
 
 
 def _megabytes(size: int, *, least: int, most: int) -> str:

@@ -58,7 +58,7 @@ class Names(AbstractResolver):
     [
         "http://127.0.0.1/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://169.254.169.254/latest/meta-data",
         "ftp://example.com/", "file:///etc/passwd", "//example.com/", "example.com", "http://", "http://[::1",
-        "http://user:secret@example.com/", "https://example.com/#part", "http://example.com:99999/",
+        "http://somebody@example.com/", "https://example.com/#part", "http://example.com:99999/",
     ],
 )  # fmt: skip
 async def test_a_url_that_leads_inside_or_nowhere_is_no_endpoint(url: str) -> None:

@@ -1,5 +1,6 @@
 """Experiment 11: the disk that holds the database fills up while clients write."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -72,7 +73,12 @@ async def test_a_full_disk_is_told_and_survived(
 def fill(disk: Path) -> Path:
     """Take nearly all that is left of a disk; returns the file that takes it."""
     ballast = disk / "ballast"
-    free = os.statvfs(disk)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - LEFT_BYTES)
+    piece = b"\0" * 1_000_000
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while file.write(piece) == len(piece):
+                continue
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+        file.truncate(file.tell() - LEFT_BYTES)
     return ballast

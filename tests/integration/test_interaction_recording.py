@@ -95,6 +95,8 @@ async def test_a_second_arrival_changes_nothing_and_says_whether_it_differs(
         ({"occurred_at": "2024-05-01T12:06:00Z"}, "/occurred_at"),
         ({"customer": {"source": "shop"}}, "/customer"),
         ({"source": "stave"}, "/source"),
+        ({"source_id": "a\x1fb"}, "/source_id"),
+        ({"customer": {"source": "shop", "external_id": "a\nb"}}, "/customer/external_id"),
         ({"properties": {"note": "a\0b"}}, ""),
         ({"lines": [{"product": "a", "price": 1}]}, "/lines/0/price"),
         ({"lines": [{"product": "a"}]}, "/lines/0/amount"),
@@ -227,3 +229,9 @@ async def test_a_caller_without_the_scope_may_not_write(service: Service, servic
     async with service_client(service, scopes=("interactions:read",)) as reader:
         assert (await reader.post("/v1/interactions", json=purchase())).status_code == 403
         assert (await reader.post("/v1/interactions/bulk", json=[purchase()])).status_code == 403
+
+
+async def test_ids_may_hold_any_character_but_controls(client: httpx.AsyncClient) -> None:
+    body = purchase("A\u00a0 1\u3000é", customer={"source": "shop", "external_id": "Ω\u200b,'\\"})
+    assert (await client.post("/v1/interactions", json=body)).status_code == 202
+    assert (await client.post("/v1/interactions", json=body)).json()["duplicate"]

@@ -9,7 +9,7 @@ import msgspec
 
 from chassis.errors import FieldError
 from chassis.trace import TraceContext
-from interaction.bodies import MAX_BODY_BYTES, InteractionBody, decoder, encoder, explain
+from interaction.bodies import MAX_BODY_BYTES, InteractionBody, LineBody, decoder, encoder, explain
 from interaction.domain.margin import assess_margin, in_steps
 from interaction.domain.touches import OWN_SOURCE
 from interaction.entries import Entry, facts_of
@@ -19,6 +19,7 @@ from interaction.refusals import EARLIEST, LIMIT, NOTHING, Rules, complete, faul
 
 # What a column of the log can hold: numeric(20, 6).
 _STORABLE = Decimal(10) ** 13
+_NO_LINES: list[LineBody] = []
 _NUL = b"\\u0000"
 
 
@@ -36,20 +37,23 @@ def validate(raw: bytes, rules: Rules) -> InteractionBody:
         acceptable = body.source != OWN_SOURCE and _is_acceptable(body, rules)
     except ArithmeticError:
         acceptable = False
-    if not acceptable:
-        raise refusal(faults(body, rules))
+    if not acceptable and (found := faults(body, rules)):
+        raise refusal(found)
     return body
 
 
 def appraise(body: InteractionBody, rules: Rules, *, trace: TraceContext) -> Entry:
     """The entry of an acceptable body, with what it is worth. Raises InvalidInteraction for numbers beyond measure."""
-    encoded = encoder.encode(body)
-    if b"E+" in encoded or b"E-" in encoded or b"NaN" in encoded or b"Infinity" in encoded:
+    lines_json = encoder.encode(body.lines)
+    head_json = _head_of(body)
+    if not (_is_plain(lines_json) and _is_plain(head_json)):
         write_out(body)
+        lines_json = encoder.encode(body.lines)
     occurred_at = body.occurred_at
     if occurred_at.tzinfo is not UTC:
         occurred_at = occurred_at.astimezone(UTC)
-    entry = Entry(new_id(), body, _digest(encoded), occurred_at, occurred_at if body.backfill else rules.now, trace)
+    digest = _digest(head_json + lines_json)
+    entry = Entry(new_id(), body, digest, occurred_at, occurred_at if body.backfill else rules.now, trace)
     try:
         _weigh(entry, body, rules)
         measurable = _is_storable(entry.margin) and _is_storable(entry.discount) and _is_storable(entry.worth)
@@ -57,10 +61,28 @@ def appraise(body: InteractionBody, rules: Rules, *, trace: TraceContext) -> Ent
         measurable = False
     if not measurable:
         raise refusal([FieldError("/lines", "The numbers are too large to work out a margin.")])
+    if body.lines:
+        entry.lines_json = lines_json
     if body.properties:
         entry.properties_json = encoder.encode(body.properties)
         entry.facts = facts_of(body.properties)
     return entry
+
+
+def _head_of(body: InteractionBody) -> bytes:
+    """A body in JSON without its lines, which are most of it and are encoded on their own."""
+    lines, body.lines = body.lines, _NO_LINES
+    try:
+        return encoder.encode(body)
+    finally:
+        body.lines = lines
+
+
+def _is_plain(encoded: bytes) -> bool:
+    """Whether no number has an exponent, or is none; texts may look as if one had."""
+    if b"E" in encoded and (b"E+" in encoded or b"E-" in encoded):
+        return False
+    return not (b"N" in encoded and b"NaN" in encoded) and not (b"I" in encoded and b"Infinity" in encoded)
 
 
 def _is_storable(value: Decimal | None) -> bool:
@@ -96,8 +118,12 @@ def _holds_nul(part: Any) -> bool:
 def _is_acceptable(body: InteractionBody, rules: Rules) -> bool:
     """The quick answer for the many that are; `faults` says what is wrong with the few that are not."""
     customer = body.customer
+    if not (body.source.isprintable() and body.source_id.isprintable()):
+        return False
     if customer.id is None:
         if customer.source is None or customer.external_id is None:
+            return False
+        if not (customer.source.isprintable() and customer.external_id.isprintable()):
             return False
     elif customer.source is not None or customer.external_id is not None:
         return False
@@ -123,7 +149,6 @@ def _weigh(entry: Entry, body: InteractionBody, rules: Rules) -> None:
     )
     discount = None
     if lines:
-        entry.lines_json = encoder.encode(lines)
         discount = NOTHING
         for line in lines:
             if line.discount:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unicodedata import category
 
 from chassis.errors import FieldError
 from interaction.bodies import InteractionBody, LineBody
@@ -41,6 +42,11 @@ def faults(body: InteractionBody, rules: Rules) -> list[FieldError]:
     found: list[FieldError] = []
     if body.source == OWN_SOURCE:
         found.append(FieldError("/source", f"`{OWN_SOURCE}` is reserved for what Stave itself does."))
+    found += [
+        FieldError(pointer, "It holds a control character.")
+        for pointer, text in _ids_of(body).items()
+        if text is not None and any(category(character) == "Cc" for character in text)
+    ]
     named = body.customer.source is not None, body.customer.external_id is not None
     if body.customer.id is None and not all(named):
         found.append(FieldError("/customer", "Name the customer by `id`, or by `source` and `external_id`."))
@@ -60,6 +66,13 @@ def faults(body: InteractionBody, rules: Rules) -> list[FieldError]:
     for number, line in enumerate(body.lines):
         found += _line_faults(line, f"/lines/{number}")
     return found
+
+
+def _ids_of(body: InteractionBody) -> dict[str, str | None]:
+    return {
+        "/source": body.source, "/source_id": body.source_id, "/customer/source": body.customer.source,
+        "/customer/external_id": body.customer.external_id,
+    }  # fmt: skip
 
 
 def _is_within(value: Decimal, least: Decimal) -> bool:

@@ -14,7 +14,7 @@ ExternalKey = tuple[str, str]
 
 _FIND_IDENTITIES = """
 SELECT wanted.source, wanted.external_id, found.customer_id, coalesce(merged.survivor_id, found.customer_id)
-FROM unnest($1::text[], $2::text[]) AS wanted (source, external_id)
+FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31))) AS wanted (source, external_id)
 JOIN identities AS found ON found.source = wanted.source AND found.external_id = wanted.external_id
 LEFT JOIN customers AS merged ON merged.id = found.customer_id
 """
@@ -22,21 +22,24 @@ _FIND_SURVIVORS = "SELECT id, survivor_id FROM customers WHERE id = ANY($1::uuid
 # Rows go in sorted, so that two writers with the same keys wait for each other instead of locking each other out.
 _ADD_IDENTITIES = """
 INSERT INTO identities (source, external_id, customer_id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) AS new (source, external_id, customer_id)
+SELECT * FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31)), string_to_array($3, ',')::uuid[])
+    AS new (source, external_id, customer_id)
 ORDER BY new.source COLLATE "C", new.external_id COLLATE "C" ON CONFLICT DO NOTHING
 """
 _CLAIM = """
 INSERT INTO deduplication (source, source_id, interaction_id, body_hash)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[])
+SELECT * FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31)), string_to_array($3, ',')::uuid[],
+                     string_to_array($4, ',')::bigint[])
     AS new (source, source_id, interaction_id, body_hash)
 ORDER BY new.source COLLATE "C", new.source_id COLLATE "C" ON CONFLICT DO NOTHING
 """
 _FIND_CLAIMS = """
 SELECT claimed.source, claimed.source_id, claimed.interaction_id, claimed.body_hash, recorded.customer_id
-FROM unnest($1::text[], $2::text[]) AS wanted (source, source_id)
+FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31))) AS wanted (source, source_id)
 JOIN deduplication AS claimed ON claimed.source = wanted.source AND claimed.source_id = wanted.source_id
 LEFT JOIN interactions AS recorded ON recorded.id = claimed.interaction_id
 """
+_SEPARATOR = "\x1f"
 _INTERACTION_COLUMNS = (
     "id", "customer_id", "source", "source_id", "channel", "direction", "kind", "occurred_at", "known_at", "amount",
     "currency", "cost_to_serve", "margin", "margin_assumed", "discount", "lines", "properties", "backfill", "trace_id",
@@ -59,9 +62,17 @@ class Claim(NamedTuple):
     customer_id: UUID | None
 
 
+def _joined(keys: Iterable[tuple[str, str]], place: int) -> str:
+    """One part of each key, as one text: the driver writes an array of texts ten times more slowly.
+
+    None holds the separator: ids with control characters are refused.
+    """
+    return _SEPARATOR.join([key[place] for key in keys])
+
+
 async def find_identities(connection: asyncpg.Connection, keys: Sequence[ExternalKey]) -> dict[ExternalKey, Identity]:
     """The known ones among external ids."""
-    rows = await connection.fetch(_FIND_IDENTITIES, [key[0] for key in keys], [key[1] for key in keys])
+    rows = await connection.fetch(_FIND_IDENTITIES, _joined(keys, 0), _joined(keys, 1))
     return {(row[0], row[1]): Identity(row[2], row[3]) for row in rows}
 
 
@@ -73,25 +84,22 @@ async def find_survivors(connection: asyncpg.Connection, customer_ids: Iterable[
 async def add_identities(connection: asyncpg.Connection, minted: dict[ExternalKey, UUID]) -> None:
     """Remember minted ids; an identity that somebody else added in between stays as it is."""
     await connection.execute(
-        _ADD_IDENTITIES, [key[0] for key in minted], [key[1] for key in minted], list(minted.values())
+        _ADD_IDENTITIES, _joined(minted, 0), _joined(minted, 1), ",".join([str(one) for one in minted.values()])
     )  # fmt: skip
 
 
 async def claim(connection: asyncpg.Connection, entries: Sequence[Entry]) -> bool:
     """Take the entries' deduplication keys; whether all of them were free."""
-    status = await connection.execute(
-        _CLAIM,
-        [entry.body.source for entry in entries], [entry.body.source_id for entry in entries],
-        [entry.id for entry in entries], [entry.digest for entry in entries],
-    )  # fmt: skip
+    keys = [entry.key for entry in entries]
+    ids, digests = [str(entry.id) for entry in entries], [str(entry.digest) for entry in entries]
+    status = await connection.execute(_CLAIM, _joined(keys, 0), _joined(keys, 1), ",".join(ids), ",".join(digests))
     return int(status.rpartition(" ")[2]) == len(entries)
 
 
 async def find_claims(connection: asyncpg.Connection, entries: Sequence[Entry]) -> dict[tuple[str, str], Claim]:
     """Who holds the entries' deduplication keys."""
-    rows = await connection.fetch(
-        _FIND_CLAIMS, [entry.body.source for entry in entries], [entry.body.source_id for entry in entries]
-    )  # fmt: skip
+    keys = [entry.key for entry in entries]
+    rows = await connection.fetch(_FIND_CLAIMS, _joined(keys, 0), _joined(keys, 1))
     return {(row[0], row[1]): Claim(row[2], row[3], row[4]) for row in rows}
 
 

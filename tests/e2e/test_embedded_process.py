@@ -90,7 +90,7 @@ async def test_a_database_that_dies_comes_back_by_itself(platform: PlatformProce
             assert answer.status_code == 200 or answer.headers["content-type"] == "application/problem+json"
             return answer.status_code == 200
 
-        await eventually(answers_again, within_seconds=15)
+        await eventually(answers_again, within_seconds=30)
 
 
 async def test_the_postgresql_of_a_killed_process_is_adopted(platform: PlatformProcess) -> None:
@@ -113,6 +113,7 @@ async def test_stave_stop_ends_the_process_and_what_it_left_behind(platform: Pla
     await start(platform)
     pid = platform.pid
     assert f"Stopped Stave (process {pid})" in stave("stop", "--data-dir", str(platform.folder)).stdout
+    assert platform.wait_for_end() == 0
     await start(platform)
     platform.kill()
     assert "left behind" in stave("stop", "--data-dir", str(platform.folder)).stdout

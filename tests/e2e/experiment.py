@@ -2,8 +2,9 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
 
 from tests.e2e.receiver import Receiver
@@ -58,9 +59,12 @@ class Experiment:
         """Wait until nothing waits any more, then compare everything with what was acknowledged."""
         await self.platform.settle()
         self._verdict = await self.history.verdict(self.platform)
-        news = {str(kept.id) for kept in self.history.kept.values() if kept.is_news}
-        await eventually(lambda: news <= self._told(), within_seconds=60)
-        self._verdict.twice += [f"webhook: {one}" for one in self._told() - news]
+        assert not self._verdict, str(self._verdict)
+        news = Counter(str(kept.id) for kept in self.history.kept.values() if kept.is_news)
+        # A killed dispatcher's leases have to run out first. What is still missing then, the comparison names.
+        with suppress(AssertionError):
+            await eventually(lambda: not news - self._told(), within_seconds=60)
+        self._verdict.compare("webhook", news, self._told())
         assert not self._verdict, str(self._verdict)
         assert self.receiver.refused == []
         assert await self._buried() == []
@@ -72,13 +76,10 @@ class Experiment:
         buried: list[Any] = answer.json()["items"]
         return buried
 
-    def _told(self) -> set[str]:
-        """Ids of the interactions the partner was told of; each must have come under one webhook-id."""
-        told = [event["id"] for event in self.receiver.received("interaction.recorded.v1")]
-        assert len(told) == len(set(told)), "one interaction came under two webhook-ids"
-        mine = self.history.name
+    def _told(self) -> Counter[str]:
+        """Under how many webhook-ids the partner was told of each interaction; one is right, however often it came."""
         events = self.receiver.received("interaction.recorded.v1")
-        return {event["id"] for event in events if event["source"] == mine}
+        return Counter(event["id"] for event in events if event["source"] == self.history.name)
 
     async def _subscribe(self) -> str:
         async with self.platform.client() as client:

@@ -1,6 +1,7 @@
 """`stave run`: what is taken and started before anything else is imported, and in which order it goes down."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from standalone.terminal import say
 
 def run_platform(data_dir: Path, *, host: str, port: int) -> None:
     """Run until told to stop. Raises Refusal, before anything is started, for a folder or a port that is in use."""
+    # What the imports make stays for good: looking through it again and again takes a fifth of the start.
+    gc.disable()
     with DataDirectory(data_dir) as directory:
         configuration = configure(directory)
         with bind(host, port) as listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

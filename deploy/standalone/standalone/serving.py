@@ -1,6 +1,7 @@
 """The platform on a database server that runs: databases brought up to date, parts started, requests answered."""
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -27,6 +28,8 @@ async def serve(
         await check_server(configuration.common.database_url)
     await prepare_databases(configuration.common, MEMBERS)
     async with _started(build_platform(configuration)) as platform:
+        gc.freeze()
+        gc.enable()
         await _welcome(directory, platform, url_of(listening))
         await _answer(platform, listening, stop)
         say("Stopping.")

@@ -65,9 +65,14 @@ class Experiment:
         with suppress(AssertionError):
             await eventually(lambda: not news - self._told(), within_seconds=60)
         self._verdict.compare("webhook", news, self._told())
-        assert not self._verdict, str(self._verdict)
+        assert not self._verdict, f"{self._verdict}; deliveries not made: {await self._undelivered()}"
         assert self.receiver.refused == []
         assert await self._buried() == []
+
+    async def _undelivered(self) -> list[Any]:
+        async with self.platform.client() as client:
+            answer = await client.get("/v1/webhooks/deliveries", params={"state": "pending", "limit": 200})
+        return [(one["event_id"], one["next_attempt_at"], one["attempts"]) for one in answer.json()["items"]]
 
     async def _buried(self) -> list[Any]:
         async with self.platform.client() as client:

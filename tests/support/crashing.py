@@ -4,7 +4,6 @@ The seams are put around the real parts from outside; nothing in the product kno
 `CRASH_AT=relay.appended:3 python -m tests.support.crashing run …`
 """
 
-import asyncio
 import os
 import random
 import signal
@@ -12,11 +11,14 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 # Fewer events are no batch worth killing in the middle of.
 LARGE_BATCH = 100
 _LONGEST_FUSE_SECONDS = 0.06
+# Whether what runs was begun by a request; the task that commits for many requests was, workers were not.
+_answering: ContextVar[bool] = ContextVar("answering", default=False)
 
 
 class Trap:
@@ -53,6 +55,7 @@ def set_traps(trap: Trap) -> None:
     from chassis.consumer import Consumer
     from chassis.database import Database
     from chassis.event_log.postgres import PostgresEventLog, PostgresLogReader
+    from chassis.telemetry import TraceMiddleware
 
     _around(
         PostgresEventLog,
@@ -66,10 +69,13 @@ def set_traps(trap: Trap) -> None:
         "dispatch",
         before=lambda arguments: trap.light("batch.begun") if len(arguments[1]) >= LARGE_BATCH else None,
     )
+    _around(TraceMiddleware, "__call__", before=lambda _: _answering.set(True))
     _trap_commits(Database, trap)
 
 
-def _around(owner: type, name: str, *, before: Callable[[Any], None], after: Callable[[], None] = lambda: None) -> None:
+def _around(
+    owner: type, name: str, *, before: Callable[[Any], object], after: Callable[[], None] = lambda: None
+) -> None:
     original = getattr(owner, name)
 
     async def trapped(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -88,16 +94,10 @@ def _trap_commits(database: type, trap: Trap) -> None:
     async def write(self: Any) -> Any:
         async with original(self) as session:
             yield session
-        if _answers_a_request():
+        if _answering.get():
             trap.spring("api.committed")
 
     database.write = write  # type: ignore[attr-defined]
-
-
-def _answers_a_request() -> bool:
-    """Whether the running task is a request's, or the one that commits for many of them; workers' tasks have names."""
-    task = asyncio.current_task()
-    return task is not None and (task.get_name().startswith("Task-") or task.get_name() == "interaction-writer")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ class PlatformProcess:
             "STAVE_CLOCK": "virtual", "STAVE_LOG_LEVEL": "WARNING", "STAVE_RATE_LIMIT": "100000",
             "STAVE_RATE_BURST": "100000", "STAVE_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
             # What a killed dispatcher had in hand is sent again after a multiple of these.
-            "STAVE_WEBHOOK_TIMEOUT": "1s", "STAVE_SMTP_TIMEOUT": "1s", **environment,
+            "STAVE_WEBHOOK_TIMEOUT": "2s", "STAVE_SMTP_TIMEOUT": "2s",
+            # A receiver that a busy machine makes late is tried again soon, not after minutes.
+            "STAVE_WEBHOOK_SCHEDULE": ",".join(["0", *["1s"] * 20]), "STAVE_WEBHOOK_BREAKER_PAUSE": "1s", **environment,
         }  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 

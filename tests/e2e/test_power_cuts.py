@@ -21,8 +21,11 @@ async def test_nothing_is_lost_or_broken_when_everything_is_killed_at_random_mom
     async with experiment(platform, "28: process and PostgreSQL together") as running:
         await running.traffic.more(20)
         for _ in range(kills):
-            # A moment of no meaning, in the middle of a start, of recovery or of work.
-            await asyncio.sleep(running.chance.uniform(0, _LONGEST_LIFE_SECONDS))
+            if running.chance.random() < 0.5:
+                await running.traffic.more(running.chance.randint(1, 40))
+            else:
+                # A moment of no meaning, in the middle of a start, of recovery or of work.
+                await asyncio.sleep(running.chance.uniform(0, _LONGEST_LIFE_SECONDS))
             platform.kill_with_postgres()
             running.fault_count += 1
             platform.start()

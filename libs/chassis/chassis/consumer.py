@@ -6,6 +6,7 @@ are parked behind it, so that other keys go on at once.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -50,12 +51,11 @@ class Unreadable(Exception):
 
 def read_event(record: StoredRecord, subscriptions: Subscriptions) -> Received[Any] | None:
     """Parse a record; None for a tombstone or an event nobody here subscribed to."""
-    if record.value is None:
+    if record.value is None or _is_of_no_interest(record.value, subscriptions):
         return None
     try:
         wire: Any = from_json(record.value)
         event_type = _subscribed(wire["type"], subscriptions)
-        # Most of a topic may be of no interest here: it is told by its name, and never built.
         if event_type is None:
             return None
         envelope = Envelope.model_validate(wire)
@@ -65,6 +65,15 @@ def read_event(record: StoredRecord, subscriptions: Subscriptions) -> Received[A
         return Received(event_type.model_validate(envelope.data), envelope, record)
     except ValidationError as error:
         raise Unreadable(f"data of {envelope.type} does not fit: {_brief(error)}") from error
+
+
+# How our own envelopes begin; whatever begins otherwise is parsed first.
+_HEAD = re.compile(rb'\{"specversion":"1\.0","id":"[0-9a-f-]{36}","source":"[^"\\]*","type":"([^"\\]+)"')
+
+
+def _is_of_no_interest(value: bytes, subscriptions: Subscriptions) -> bool:
+    head = _HEAD.match(value)
+    return head is not None and _subscribed(head[1].decode(), subscriptions) is None
 
 
 def _subscribed(wire_name: str, subscriptions: Subscriptions) -> type[Event] | None:

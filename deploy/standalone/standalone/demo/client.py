@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 Body = dict[str, Any]
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 
 
 class PlatformRefused(Exception):

@@ -25,12 +25,12 @@ class LiveDay:
     customers: list[Body] = field(default_factory=list)
 
     def parts(self) -> Iterator[tuple[datetime, list[Body]]]:
-        """The day in four: until when business time has come, and what happened by then.
+        """The day in parts: until when business time has come, and what happened by then.
 
-        A shop's business time does not jump from midnight to midnight: what was held back at night goes out by day.
+        Business time does not jump from midnight to midnight: what was held back in quiet hours goes out by day.
         """
         rest = self.interactions
-        for end in (time(9), time(14), time(19), time(23, 59, 59)):
+        for end in (time(9), time(20, 30), time(23, 59, 59)):
             until = datetime.combine(self.day, end, UTC)
             yield until, [body for body in rest if body["occurred_at"] <= until.isoformat()]
             rest = [body for body in rest if body["occurred_at"] > until.isoformat()]

@@ -75,7 +75,7 @@ class OwnPlatform:
         assert self._process is not None
         loop = asyncio.get_running_loop()
         until = loop.time() + START_SECONDS
-        while not self._directory.admin_key_file.exists():
+        while not (self._directory.admin_key_file.exists() and self._directory.url_file.exists()):
             if self._process.returncode is not None:
                 raise Refusal(f"The platform did not start: {_last_line(log)}")
             if loop.time() > until:

@@ -63,7 +63,15 @@ class BehaviourChurn:
 
     def reasons(self, features: Floats) -> list[list[Reason]]:
         """Per row, reasons whose effects and the base add up to the row's log-odds."""
-        return [behaviour_reasons(*pair) for pair in zip(features, self.model.effects(features), strict=True)]
+        return [self.explain(*pair) for pair in zip(features, self.effects(features), strict=True)]
+
+    def effects(self, features: Floats) -> Floats:
+        """(rows, features) effects, to explain rows of one batch from: asking row by row costs a hundred times more."""
+        return self.model.effects(features)
+
+    def explain(self, row: Floats, effects: Floats) -> list[Reason]:
+        """The reasons of one row from its effects."""
+        return behaviour_reasons(row, effects)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays, to be stored in an artefact."""
@@ -99,10 +107,16 @@ class AttributeChurn:
 
     def reasons(self, rows: Sequence[Attributes]) -> list[list[Reason]]:
         """Per row, reasons whose effects and the base add up to the row's log-odds."""
+        return [self.explain(*pair) for pair in zip(rows, self.effects(rows), strict=True)]
+
+    def effects(self, rows: Sequence[Attributes]) -> Floats:
+        """(rows, attributes) effects, to explain rows of one batch from."""
+        return self.model.effects(self.space.encode(rows))
+
+    def explain(self, row: Attributes, effects: Floats) -> list[Reason]:
+        """The reasons of one row from its effects."""
         names = self.space.names
-        codes = [reason_code_of(name) for name in names]
-        effects = self.model.effects(self.space.encode(rows))
-        return [attribute_reasons(row, names, found, codes=codes) for row, found in zip(rows, effects, strict=True)]
+        return attribute_reasons(row, names, effects, codes=[reason_code_of(name) for name in names])
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays, to be stored in an artefact."""

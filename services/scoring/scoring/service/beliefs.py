@@ -1,8 +1,9 @@
 """From what is known of customers to what is believed of them: one model call for the whole batch, no database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beliefs:
-    """What is believed of one customer; `why` tells the reasons when they are needed."""
+    """What is believed of one customer; `why` tells the reasons: base plus their effects is the log-odds."""
 
     customer_id: UUID
     probability: float
@@ -51,14 +52,7 @@ class Beliefs:
     tier: Tier
     stage: Stage
     next_look_days: int
-    _model: BehaviourChurn | AttributeChurn
-    _row: Any
-
-    def why(self) -> list[Reason]:
-        """The reasons; base plus their effects is the log-odds of the probability."""
-        if isinstance(self._model, AttributeChurn):
-            return self._model.reasons([self._row])[0]
-        return self._model.reasons(self._row[np.newaxis])[0]
+    why: Callable[[], list[Reason]]
 
 
 def believe(known: Known, serving: Serving, *, now: datetime, lost_after_days: int) -> list[Beliefs]:
@@ -114,15 +108,37 @@ class _Churn:
         serving = self._serving
         model: BehaviourChurn | AttributeChurn
         if self._contract[index]:
-            model, version, row = serving.attributes, serving.attributes_version, self._rows[index]
+            model, version, why = (
+                serving.attributes,
+                serving.attributes_version,
+                partial(self._why_under_contract, index),
+            )
         elif self._bought[index]:
-            model, version, row = serving.behaviour, serving.behaviour_version, self._features[index]
+            model, version, why = serving.behaviour, serving.behaviour_version, partial(self._why_by_behaviour, index)
         else:
-            model, version, row = _NEVER_BOUGHT, f"churn/{PRIOR_VERSION}", self._features[index]
+            model, version, why = _NEVER_BOUGHT, f"churn/{PRIOR_VERSION}", partial(self._why_never_bought, index)
         return {
             "probability": float(self.probability[index]), "base": model.base, "horizon_days": model.horizon_days,
-            "model": version, "prior": model.prior, "_model": model, "_row": row,
+            "model": version, "prior": model.prior, "why": why,
         }  # fmt: skip
+
+    # The effects of the whole batch are computed once, and only when somebody asks why.
+    @cached_property
+    def _behaviour_effects(self) -> Floats:
+        return self._serving.behaviour.effects(self._features)
+
+    @cached_property
+    def _attribute_effects(self) -> Floats:
+        return self._serving.attributes.effects(self._rows)
+
+    def _why_by_behaviour(self, index: int) -> list[Reason]:
+        return self._serving.behaviour.explain(self._features[index], self._behaviour_effects[index])
+
+    def _why_under_contract(self, index: int) -> list[Reason]:
+        return self._serving.attributes.explain(self._rows[index], self._attribute_effects[index])
+
+    def _why_never_bought(self, index: int) -> list[Reason]:
+        return _NEVER_BOUGHT.reasons(self._features[index][np.newaxis])[0]
 
 
 def _expected_margins(

@@ -173,8 +173,13 @@ async def mark_all_due(connection: asyncpg.Connection, *, due_at: datetime) -> i
         "ORDER BY id FOR NO KEY UPDATE)",
         due_at,
     )
-    await connection.execute("SELECT pg_notify($1, '')", DUE_CHANNEL)
+    await wake_scheduler(connection)
     return int(done.rsplit(" ", 1)[1])
+
+
+async def wake_scheduler(connection: asyncpg.Connection) -> None:
+    """Tell the scheduler, wherever it runs, that something waits for its turn."""
+    await connection.execute("SELECT pg_notify($1, '')", DUE_CHANNEL)
 
 
 async def plan_next_looks(connection: asyncpg.Connection, looks: Sequence[tuple[UUID, datetime | None]]) -> None:

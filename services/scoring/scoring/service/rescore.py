@@ -61,6 +61,8 @@ async def rescore(
     await scores.save(connection, [one.score for one in outcomes], at=parts.clock.system_now())
     await alerts.save(connection, [one.alert for one in outcomes if one.alert is not None], at=parts.clock.system_now())
     await customers.plan_next_looks(connection, [(one.score.customer_id, one.next_look_at) for one in outcomes])
+    if any(one.score.waiting_profit is not None for one in outcomes):
+        await customers.wake_scheduler(connection)
     for one in outcomes:
         cause = (received or {}).get(one.score.customer_id)
         if one.tell_score:

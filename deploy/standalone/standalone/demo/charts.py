@@ -17,7 +17,7 @@ def _frame(body: str, *, width: int, height: int, title: str) -> str:
 def _square(lines: str, *, title: str, x: str, y: str, top: float) -> str:
     """A square plot with both axes from 0 to `top`."""
     ticks = "".join(_tick(share, f"{share * top:.0%}") for share in (0, 0.5, 1))
-    inner = _SIDE - _PAD - 12
+    inner = _SIDE - _PAD - 22
     words = (
         f'<text class="axis" x="{_PAD + inner / 2}" y="{_SIDE - 2}" text-anchor="middle">{escape(x)}</text>'
         f'<text class="axis" transform="translate(11 {12 + inner / 2}) rotate(-90)" text-anchor="middle">'
@@ -27,7 +27,7 @@ def _square(lines: str, *, title: str, x: str, y: str, top: float) -> str:
 
 
 def _tick(share: float, label: str) -> str:
-    inner = _SIDE - _PAD - 12
+    inner = _SIDE - _PAD - 22
     height, along = 12 + inner * (1 - share), _PAD + inner * share
     return (
         f'<text class="tick" x="{_PAD - 6}" y="{height + 4}" text-anchor="end">{label}</text>'
@@ -43,7 +43,7 @@ def _dot(point: Point, top: float) -> str:
 
 
 def _place(point: Point, top: float) -> str:
-    inner = _SIDE - _PAD - 12
+    inner = _SIDE - _PAD - 22
     return f"{_PAD + inner * point[0] / top:.1f},{12 + inner * (1 - point[1] / top):.1f}"
 
 
@@ -90,7 +90,7 @@ def columns(days: Sequence[tuple[str, int, int]]) -> str:
     line = " ".join(f"{(n + 0.5) * step:.1f},{170 - out / most_out * 150:.1f}" for n, (_, _, out) in enumerate(days))
     every = max(1, len(days) // 7)
     names = "".join(
-        f'<text class="tick" x="{(n + 0.5) * step:.1f}" y="188" text-anchor="middle">{name}</text>'
+        f'<text class="tick" x="{n * step + 2:.1f}" y="188">{name}</text>'
         for n, (name, _, _) in enumerate(days)
         if n % every == 0
     )

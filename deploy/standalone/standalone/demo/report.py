@@ -61,7 +61,9 @@ class Report:
 def make_report(dataset: Dataset, found: Findings, receiver: Receiver) -> Report:
     """Work the figures out."""
     arrivals = list(receiver.arrivals)
-    best = sorted(found.alerts, key=lambda alert: -_amount(alert["expected_profit"]))
+    # A cleared alert shows what is believed since; the ones that matter are those that still stand.
+    standing = [alert for alert in found.alerts if alert["state"] != "cleared"]
+    best = sorted(standing, key=lambda alert: -_amount(alert["expected_profit"]))
     return Report(
         dataset=dataset,
         found=found,

@@ -16,6 +16,9 @@ OUTCOMES = {
 
 def show(report: Report, console: Console) -> None:
     """Print the whole report."""
+    if not console.is_terminal:
+        # A file or a pipe has no width of its own.
+        console = Console(highlight=False, width=120)
     console.rule(f"[bold]{report.dataset.title}")
     live = f"{len(report.dataset.days)} days live"
     console.print(f"Source: {report.dataset.source}. History until {report.dataset.cut}, then {live}.")
@@ -56,7 +59,9 @@ def _quality(report: Report, console: Console) -> None:
 
 def _alerts(report: Report, console: Console) -> None:
     states = ", ".join(f"{count} {state}" for state, count in report.alert_states.items())
-    console.print(f"\n[bold]Churn alerts: {report.alert_count:,}[/bold] ({states or 'none'}). The ten most valuable:")
+    console.print(
+        f"\n[bold]Churn alerts: {report.alert_count:,}[/bold] ({states or 'none'}). The ten most valuable that stand:"
+    )
     table = Table("customer", "risk", "a year's margin", "profit of acting", "why", "left?")
     for line in report.top_alerts:
         left = {True: "yes", False: "no", None: "?"}[line.left]

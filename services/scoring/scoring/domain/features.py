@@ -46,10 +46,22 @@ FEATURES: tuple[Feature, ...] = (
         "one purchase so far",
     ),
     Feature("usual_gap", "silence", "usual gap between purchases: {usual_gap:.1f} days", "one purchase so far"),
-    Feature("median_gap", "silence", "half of the gaps between purchases are over {median_gap:.0f} days", "one purchase so far"),
-    Feature("gap_spread", "silence", "time between purchases varies by {gap_spread:.0f} days", "fewer than three purchases so far"),
-    Feature("quiet_share_30", "silence", "{quiet_share_30:.0%} of the time so far in silences of over 30 days", "no purchase yet"),
-    Feature("quiet_share_60", "silence", "{quiet_share_60:.0%} of the time so far in silences of over 60 days", "no purchase yet"),
+    Feature(
+        "median_gap", "silence",
+        "half of the gaps between purchases are over {median_gap:.0f} days", "one purchase so far",
+    ),
+    Feature(
+        "gap_spread", "silence",
+        "time between purchases varies by {gap_spread:.0f} days", "fewer than three purchases so far",
+    ),
+    Feature(
+        "quiet_share_30", "silence",
+        "{quiet_share_30:.0%} of the time so far in silences of over 30 days", "no purchase yet",
+    ),
+    Feature(
+        "quiet_share_60", "silence",
+        "{quiet_share_60:.0%} of the time so far in silences of over 60 days", "no purchase yet",
+    ),
     Feature("purchase_days_14", "fewer_visits", "bought on {purchase_days_14:.0f} of the last 14 days"),
     Feature("purchase_days_28", "fewer_visits", "bought on {purchase_days_28:.0f} of the last 28 days"),
     Feature("purchase_days_60", "fewer_visits", "bought on {purchase_days_60:.0f} of the last 60 days"),
@@ -69,7 +81,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("spend_trend", "falling_spend", "spent {spend_28:,.0f} in the last 28 days, {spend_90:,.0f} in 90"),
     Feature("average_ticket", "falling_spend", "spends {average_ticket:,.2f} a purchase day", "no purchase yet"),
     Feature("discount_share_90", "price", "{discount_share_90:.0%} discount in the last 90 days", "no recent purchase"),
-    Feature("items_per_purchase", "other", "buys {items_per_purchase:.1f} products on a shopping day", "no purchase yet"),
+    Feature(
+        "items_per_purchase", "other",
+        "buys {items_per_purchase:.1f} products on a shopping day", "no purchase yet",
+    ),
     Feature("return_share", "returns", "{return_share:.0%} of spending was returned", "no purchase yet"),
     Feature("returns_90", "returns", "returns in the last 90 days: {returns_90:.0f}"),
     Feature("complaints_90", "complaint", "complaints in the last 90 days: {complaints_90:.0f}"),

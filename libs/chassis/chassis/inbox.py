@@ -1,12 +1,9 @@
 """The inbox: each event reaches its effect once, because claiming it and the effect are one transaction."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 
 async def claim(connection: asyncpg.Connection, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
@@ -17,11 +14,3 @@ async def claim(connection: asyncpg.Connection, consumer: str, event_ids: Sequen
         consumer, list(event_ids),
     )  # fmt: skip
     return {row["event_id"] for row in rows}
-
-
-async def prune(session: AsyncSession, *, older_than: timedelta) -> int:
-    """Forget claims from before the replay horizon: a replay past it would apply effects again."""
-    result = await session.execute(
-        text("DELETE FROM inbox WHERE claimed_at < clock_timestamp() - CAST(:age AS interval)"), {"age": older_than}
-    )
-    return int(getattr(result, "rowcount", 0))

@@ -26,7 +26,7 @@ run: setup ## run the whole platform in one process at http://127.0.0.1:8080
 demo: setup-demo ## the closed loop on real data, from import to signed webhook, with a report
 	@exec $(BIN)/stave demo --port $(PORT) $(ARGS)
 
-test: setup-dev ## every test, on a real PostgreSQL
+test: setup-dev setup-demo ## every test, on a real PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 chaos: setup-dev ## the crash experiments at full length

@@ -127,7 +127,8 @@ async def test_a_killed_server_recovers_what_was_committed(make: MakeServer) -> 
     os.kill(server.pid, signal.SIGKILL)
     await eventually(lambda: server.has_ended())
     assert await ask(server.start(), "SELECT count(*) FROM kept") == 1000
-    with pytest.raises((asyncpg.PostgresError, OSError)):
+    # How a connection tells of its server's death depends on what it was doing at that moment.
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
         await busy
 
 

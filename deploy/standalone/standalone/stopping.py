@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from standalone.data_directory import DataDirectory
@@ -13,18 +14,18 @@ from standalone.terminal import say
 PATIENCE_SECONDS = 90.0
 
 
-def stop_platform(data_dir: Path) -> None:
+def stop_platform(data_dir: Path, *, report: Callable[[str], None] = say) -> None:
     """Stop whatever runs on the folder and say what it was. Raises Refusal when it is not ours or does not end."""
     directory = DataDirectory(data_dir)
-    stopped = _stop_process(directory)
+    stopped = _stop_process(directory, report)
     if directory.postgres.exists():
         with directory:
-            stopped = _stop_postgres(directory) or stopped
+            stopped = _stop_postgres(directory, report) or stopped
     if not stopped:
-        say(f"Nothing runs on {directory.root}.")
+        report(f"Nothing runs on {directory.root}.")
 
 
-def _stop_process(directory: DataDirectory) -> bool:
+def _stop_process(directory: DataDirectory, report: Callable[[str], None]) -> bool:
     holder = directory.holder()
     if holder is None:
         return False
@@ -39,15 +40,15 @@ def _stop_process(directory: DataDirectory) -> bool:
         if time.monotonic() > until:
             raise Refusal(f"Process {holder} on {directory.root} does not end: look at its log, or kill it.")
         time.sleep(0.05)
-    say(f"Stopped Stave (process {holder}).")
+    report(f"Stopped Stave (process {holder}).")
     return True
 
 
-def _stop_postgres(directory: DataDirectory) -> bool:
+def _stop_postgres(directory: DataDirectory, report: Callable[[str], None]) -> bool:
     server = PostgresServer(directory.postgres)
     pid = server.pid
     if pid is None:
         return False
     server.stop()
-    say(f"Stopped the PostgreSQL it left behind (process {pid}).")
+    report(f"Stopped the PostgreSQL it left behind (process {pid}).")
     return True

@@ -42,7 +42,7 @@ class OwnPlatform:
         if root.exists() and any(root.iterdir()):
             if not (root / MARK).exists():
                 raise Refusal(f"{root} holds something that no demonstration made: choose another --data-dir.")
-            stop_platform(root)
+            stop_platform(root, report=lambda _: None)
             pointer = self._directory.postgres / "location"
             if pointer.exists():
                 shutil.rmtree(pointer.read_text().strip(), ignore_errors=True)

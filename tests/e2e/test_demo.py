@@ -40,4 +40,7 @@ def test_the_demonstration_closes_the_loop_and_tells_what_came_of_it(tmp_path: P
     assert int(received[1].replace(",", "")) > 0
     assert received[1] == verified[1]
     assert "Contract is Month-to-month" in done.stdout
+    # Only those who teach are known before the live day, and those who arrive on it raise alerts of their own.
+    assert "4,930 scores" in done.stdout
+    assert "interactions posted to webhook received" in done.stdout
     assert "<svg" in (tmp_path / "report.html").read_text()

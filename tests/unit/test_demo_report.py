@@ -45,7 +45,12 @@ def findings() -> Findings:
     found.scores = {"id-1": score("id-1", 0.9), "id-2": score("id-2", 0.1)}
     found.alerts = [alert("id-2", "5.00"), alert("id-1", "50.00"), alert("id-1", "99.00", "cleared")]
     gates = [{"gate": "consent", "passed": True}, {"gate": "hold_out", "passed": False}]
-    found.decisions = [{"outcome": "hold_out", "gates": gates}, {"outcome": "act", "gates": gates[:1]}]
+    profit = {"amount": "7.50", "currency": "EUR"}
+    found.decisions = [
+        {"outcome": "hold_out", "gates": gates, "expected_profit": profit, "resolved_by": None},
+        {"outcome": "deferred", "gates": gates, "expected_profit": profit, "resolved_by": "another"},
+        {"outcome": "act", "gates": gates[:1], "expected_profit": profit, "resolved_by": None},
+    ]
     return found
 
 
@@ -81,6 +86,7 @@ def test_the_report_ranks_standing_alerts_by_profit_and_names_the_gate_that_stop
     assert [line.customer for line in report.top_alerts] == ["one", "two"]
     assert report.top_alerts[0].left is True
     assert report.stopping_gates == {"hold_out": 1, "none: acted": 1}
+    assert (report.deferred_count, report.expected_profit) == (1, "7.50 EUR")
     assert report.quality is not None
     assert report.quality.auc == 1.0
 

@@ -18,9 +18,14 @@ def test_catching_up_is_never_news(cause: Cause) -> None:
     assert not is_news(cause, KNOWN, probability=0.6, model="churn/1")
 
 
-@pytest.mark.parametrize("cause", list(Cause))
-def test_the_first_score_is_never_news(cause: Cause) -> None:
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause is not Cause.LIVE])
+def test_a_first_score_is_no_news_unless_something_has_just_happened(cause: Cause) -> None:
     assert not is_news(cause, None, probability=0.6, model="churn/1")
+
+
+@pytest.mark.parametrize("before", [None, Before(probability=0.1, model="churn/prior", waiting=False, prior=True)])
+def test_the_first_deed_of_somebody_who_has_just_arrived_is_news(before: Before | None) -> None:
+    assert is_news(Cause.LIVE, before, probability=0.6, model="churn/1")
 
 
 @pytest.mark.parametrize("cause", list(Cause))

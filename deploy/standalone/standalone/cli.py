@@ -55,7 +55,7 @@ def execute(words: Sequence[str]) -> int:
 def application_for(words: Sequence[str]) -> typer.Typer:
     """The application with the command that `words` begin with, or with all of them where none is named."""
     application = typer.Typer(
-        help="Stave: knows every customer, sees who is about to leave, acts in time, and proves that acting paid.",
+        help="Stave: knows every customer, sees who is about to leave, acts in time, and keeps a control group.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -70,4 +70,4 @@ def application_for(words: Sequence[str]) -> typer.Typer:
 
 
 def _stave() -> None:
-    """Stave: knows every customer, sees who is about to leave, acts in time, and proves that acting paid."""
+    """Stave: knows every customer, sees who is about to leave, acts in time, and keeps a control group."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,13 +59,18 @@ async def _demonstrate(choices: Choices) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     own = None if choices.url else OwnPlatform(choices.data_dir, choices.port)
     if own is not None:
-        own.prepare()
+        own.check()
     say(f"Reading {choices.dataset}.")
-    folder = choices.data_dir / "files"
-    folder.mkdir(parents=True, exist_ok=True)
-    began = time.perf_counter()
-    dataset = await asyncio.to_thread(DATASETS[choices.dataset], choices.path, folder)
-    read_seconds = time.perf_counter() - began
+    with tempfile.TemporaryDirectory(prefix="stave-demo-") as folder:
+        began = time.perf_counter()
+        dataset = await asyncio.to_thread(DATASETS[choices.dataset], choices.path, Path(folder))
+        await _tell(choices, own, dataset, read_seconds=time.perf_counter() - began)
+
+
+async def _tell(choices: Choices, own: OwnPlatform | None, dataset: Dataset, *, read_seconds: float) -> None:
+    """Run the loop on a data set that could be read, and report."""
+    if own is not None:
+        own.prepare()
     async with _platform(choices, own, dataset) as platform:
         report = await _loop(platform, dataset)
         report.found.steps.insert(0, _reading(dataset, read_seconds))

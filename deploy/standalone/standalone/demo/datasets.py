@@ -150,18 +150,18 @@ def telco(path: Path | None, folder: Path) -> Dataset:
         horizon_days=30,
         customers=[_subscriber(row, where, today) for row in known],
         histories=[],
-        past_interactions=[*(_subscription(row, where, today) for row in rows), *cancelled],
+        past_interactions=[*(_past_subscription(row, where, today) for row in known), *cancelled],
         days=[
             LiveDay(
                 today,
-                [_bill(row, where, today) for row in arriving],
+                [_event(row, where, "subscription", today) for row in arriving],
                 [_subscriber(row, where, today) for row in arriving],
             )
         ],
         left={row["customerID"]: row["Churn"] == "Yes" for row in arriving},
         notes=[
             CONSENT_NOTE,
-            "The source has no dates: tenure in months before an invented today gives each subscription its start.",
+            "The source has no dates: an invented today, and tenure in months before it, date the known subscriptions.",
             f"{len(known):,} subscribers teach; {len(arriving):,} arrive live, their outcome kept back until here.",
         ],
     )
@@ -175,17 +175,13 @@ def _subscriber(row: Body, where: Channelled, today: date) -> Body:
     return _customer(where.source, row["customerID"], attributes, today)
 
 
-def _subscription(row: Body, where: Channelled, today: date) -> Body:
+def _past_subscription(row: Body, where: Channelled, today: date) -> Body:
     started = today - timedelta(days=30 * int(row["tenure"]) + 1)
-    return _event(row, where, "subscription", started) | {"backfill": True, "properties": {"plan": row["Contract"]}}
+    return _event(row, where, "subscription", started) | {"backfill": True}
 
 
 def _cancellation(row: Body, where: Channelled, today: date) -> Body:
     return _event(row, where, "cancellation", today - timedelta(days=1)) | {"backfill": True}
-
-
-def _bill(row: Body, where: Channelled, today: date) -> Body:
-    return _event(row, where, "invoice", today)
 
 
 def _event(row: Body, where: Channelled, kind: str, day: date) -> Body:
@@ -198,7 +194,8 @@ def _event(row: Body, where: Channelled, kind: str, day: date) -> Body:
         "kind": kind,
         "occurred_at": f"{day.isoformat()}T08:00:00+00:00",
     }
-    if kind != "cancellation":
+    if kind == "subscription":
+        body["properties"] = {"plan": row["Contract"]}
         body["amount"] = {"amount": str(row["MonthlyCharges"]), "currency": where.currency}
     return body
 

@@ -70,7 +70,7 @@ class Loop:
             step.said = await self._train()
         async with self._step("score everybody, open first alerts") as step:
             step.said = await self._score()
-        async with self._step(f"replay {len(self.dataset.days)} days as live traffic") as step:
+        async with self._step(f"replay {_days(len(self.dataset.days))} as live traffic") as step:
             step.said = await self._replay()
         async with self._step("collect the report") as step:
             step.said = await self._collect()
@@ -189,6 +189,10 @@ class Loop:
         backlog = await self.platform.ask("GET", "/v1/backlog")
         found.buried = sum(counts.get("buried_events", 0) for counts in backlog.values())
         return f"{len(found.alerts):,} alerts, {len(found.decisions):,} decisions, {len(found.deliveries):,} deliveries"
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'s' if count != 1 else ''}"
 
 
 def _refused(counts: Body) -> str:

@@ -36,12 +36,22 @@ class OwnPlatform:
         """Its admin key."""
         return self._directory.admin_key_file.read_text().strip()
 
+    def check(self) -> None:
+        """Raises Refusal when the folder is not an earlier demonstration's, or one still runs on it."""
+        root = self._directory.root
+        if root.exists() and any(root.iterdir()) and not (root / MARK).exists():
+            raise Refusal(f"{root} holds something that no demonstration made: choose another --data-dir.")
+        holder = self._directory.holder() if root.exists() else None
+        if holder is not None:
+            raise Refusal(
+                f"A demonstration still runs on {root} (process {holder}): stop it with "
+                f"`stave stop --data-dir {root}`, or choose another --data-dir and --port."
+            )
+
     def prepare(self) -> None:
-        """Empty the folder of an earlier demonstration. Raises Refusal for a folder that holds anything else."""
+        """Empty the folder of an earlier demonstration, which `check` has looked at."""
         root = self._directory.root
         if root.exists() and any(root.iterdir()):
-            if not (root / MARK).exists():
-                raise Refusal(f"{root} holds something that no demonstration made: choose another --data-dir.")
             stop_platform(root, report=lambda _: None)
             pointer = self._directory.postgres / "location"
             if pointer.exists():

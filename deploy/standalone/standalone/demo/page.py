@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from standalone.demo import charts
 from standalone.demo.report import Report
-from standalone.demo.text import OUTCOMES
+from standalone.demo.text import NO_EFFECT, OUTCOMES, UNJUDGED
 
 
 def write_page(report: Report, path: Path) -> None:
@@ -15,7 +15,11 @@ def write_page(report: Report, path: Path) -> None:
     loader = PackageLoader("standalone.demo", "templates")
     environment = Environment(loader=loader, autoescape=select_autoescape(default=True), trim_blocks=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(environment.get_template("report.html").render(report=report, outcomes=OUTCOMES, **_charts(report)))
+    path.write_text(
+        environment.get_template("report.html").render(
+            report=report, outcomes=OUTCOMES, no_effect=NO_EFFECT, unjudged=UNJUDGED, **_charts(report)
+        )
+    )
 
 
 def _charts(report: Report) -> dict[str, Markup]:

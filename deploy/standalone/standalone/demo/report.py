@@ -47,6 +47,9 @@ class Report:
     top_alerts: tuple[AlertLine, ...]
     outcomes: dict[str, int]
     stopping_gates: dict[str, int]
+    deferred_count: int
+    expected_profit: str
+    received_types: dict[str, int]
     received_count: int
     verified_count: int
     deliveries: dict[str, int]
@@ -63,6 +66,9 @@ def make_report(dataset: Dataset, found: Findings, receiver: Receiver) -> Report
     arrivals = list(receiver.arrivals)
     # A cleared alert shows what is believed since; the ones that matter are those that still stand.
     standing = [alert for alert in found.alerts if alert["state"] != "cleared"]
+    # A deferred decision that a later one has resolved says no more than the later one.
+    final = [decision for decision in found.decisions if not decision.get("resolved_by")]
+    acted = sum(_amount(decision["expected_profit"]) for decision in final if decision["outcome"] == "act")
     best = sorted(standing, key=lambda alert: -_amount(alert["expected_profit"]))
     return Report(
         dataset=dataset,
@@ -71,8 +77,11 @@ def make_report(dataset: Dataset, found: Findings, receiver: Receiver) -> Report
         alert_count=len(found.alerts),
         alert_states=dict(Counter(alert["state"] for alert in found.alerts).most_common()),
         top_alerts=tuple(_line(alert, dataset, found) for alert in best[:10]),
-        outcomes=dict(Counter(decision["outcome"] for decision in found.decisions).most_common()),
-        stopping_gates=dict(Counter(_stopping_gate(decision) for decision in found.decisions).most_common()),
+        outcomes=dict(Counter(decision["outcome"] for decision in final).most_common()),
+        stopping_gates=dict(Counter(_stopping_gate(decision) for decision in final).most_common()),
+        deferred_count=len(found.decisions) - len(final),
+        expected_profit=f"{acted:,.2f} {dataset.currency}",
+        received_types=dict(Counter(arrival.body["type"] for arrival in arrivals).most_common()),
         received_count=len(arrivals),
         verified_count=sum(arrival.verified for arrival in arrivals),
         deliveries=dict(Counter(delivery["state"] for delivery in found.deliveries).most_common()),

@@ -14,13 +14,22 @@ OUTCOMES = {
 }
 
 
+NO_EFFECT = (
+    "nobody was really contacted: customers did what the data says they did, so no effect of acting can be measured"
+)
+UNJUDGED = (
+    "left? says what happened in the days that followed; ? for who is not among the judged, e.g. first came later"
+)
+
+
 def show(report: Report, console: Console) -> None:
     """Print the whole report."""
     if not console.is_terminal:
         # A file or a pipe has no width of its own.
         console = Console(highlight=False, width=120)
     console.rule(f"[bold]{report.dataset.title}")
-    live = f"{len(report.dataset.days)} days live"
+    count = len(report.dataset.days)
+    live = f"{count} day{'s' if count != 1 else ''} live"
     console.print(f"Source: {report.dataset.source}. History until {report.dataset.cut}, then {live}.")
     for note in report.dataset.notes:
         console.print(f"  · {note}")
@@ -74,6 +83,7 @@ def _alerts(report: Report, console: Console) -> None:
             left,
         )
     console.print(table)
+    console.print(f"  {UNJUDGED}\n")
 
 
 def _decisions(report: Report, console: Console) -> None:
@@ -82,6 +92,9 @@ def _decisions(report: Report, console: Console) -> None:
     for outcome, count in report.outcomes.items():
         table.add_row(outcome, f"{count:,}", OUTCOMES.get(outcome, ""))
     console.print(table)
+    console.print(f"  {report.deferred_count:,} of them were first held back (quiet hours) and decided again later")
+    console.print(f"  profit expected of the actions taken: {report.expected_profit}, after the offers' cost")
+    console.print(f"  {NO_EFFECT}")
     gates = ", ".join(f"{gate} {count:,}" for gate, count in report.stopping_gates.items())
     console.print(f"  first gate that stopped it: {gates or '–'}")
 
@@ -89,6 +102,8 @@ def _decisions(report: Report, console: Console) -> None:
 def _deliveries(report: Report, console: Console) -> None:
     console.print(f"\n[bold]Webhooks at the partner: {report.received_count:,}[/bold]")
     console.print(f"  {report.verified_count:,} of them verified by the standardwebhooks library")
+    for wire_name, count in report.received_types.items():
+        console.print(f"  {count:,} × {wire_name}")
     console.print(
         "  deliveries: " + (", ".join(f"{count:,} {state}" for state, count in report.deliveries.items()) or "none")
     )

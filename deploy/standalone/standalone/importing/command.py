@@ -21,11 +21,11 @@ Map = Annotated[
     list[str], typer.Option("--map", help="FIELD=COLUMN, as often as needed; obvious names are recognised.")
 ]
 Set = Annotated[list[str], typer.Option("--set", help="FIELD=VALUE for every row, as often as needed.")]
-Url = Annotated[str, typer.Option(help="Where the platform is.")]
+Url = Annotated[str, typer.Option(help="Where the platform is; by default this machine's, as in var/url.")]
 Key = Annotated[
     str, typer.Option(help="API key; by default STAVE_API_KEY, or var/admin.key of this machine's platform.")
 ]
-LOCAL = "http://127.0.0.1:8080"
+_DEFAULT_URL = "http://127.0.0.1:8080"
 Importing = Callable[[httpx.AsyncClient, OnProgress], Awaitable[Summary]]
 
 
@@ -46,7 +46,7 @@ _INTERACTIONS_EXAMPLE = (
 
 
 def customers(
-    *, file: File, source: Source, mapping: Map = [], constants: Set = [], url: Url = LOCAL, key: Key = ""  # noqa: B006
+    *, file: File, source: Source, mapping: Map = [], constants: Set = [], url: Url = "", key: Key = ""  # noqa: B006
 ) -> None:  # fmt: skip
     """Import customers, one a row. `--map attributes.NAME=COLUMN` keeps a column, `attributes.*=*` all others."""
     options = CustomerImport(source, pairs(mapping, "--map"), pairs(constants, "--set"))
@@ -71,7 +71,7 @@ def interactions(
     decimal_comma: Annotated[bool, typer.Option(help="Numbers are written 1.234,50.")] = False,
     number_rows: Annotated[bool, typer.Option(help="Rows have no id: tell them apart by their number.")] = False,
     live: Annotated[bool, typer.Option(help="What has just happened, not history: it may raise alerts.")] = False,
-    url: Url = LOCAL,
+    url: Url = "",
     key: Key = "",
 ) -> None:
     """Import interactions; rows of one `source_id` are the lines of one purchase (`--map lines.product=COLUMN`)."""
@@ -96,10 +96,19 @@ def _zone(name: str) -> str | None:
 
 
 def _run(importing: Importing, *, file: Path, url: str, key: str) -> None:
-    summary = asyncio.run(_import(importing, url=url, key=key or _own_key(), title=file.name))
+    summary = asyncio.run(_import(importing, url=_address(url), key=key or _own_key(), title=file.name))
     for remark in summary.remarks:
         complain(remark)
     _tell(summary)
+
+
+def _address(url: str) -> str:
+    if url and not url.startswith(("http://", "https://")):
+        raise Refusal(f"--url {url}: say http:// or https:// before it.")
+    if url:
+        return url
+    path = Path(os.environ.get("STAVE_DATA_DIR", "var")) / "url"
+    return path.read_text().strip() if path.is_file() else _DEFAULT_URL
 
 
 def _own_key() -> str:

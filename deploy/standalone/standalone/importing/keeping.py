@@ -60,14 +60,23 @@ class Rejects:
     def __init__(self, path: Path, columns: Sequence[str], *, keep_bytes: int) -> None:
         self.path = path.with_name(path.name + ".rejected.csv")
         self._columns = list(columns)
-        if keep_bytes == 0:
+        self._keep_bytes = keep_bytes
+        self._is_ours = False
+
+    def _take_over(self) -> None:
+        """Drop what an earlier import of the file left, once this one has got an answer and not before."""
+        if self._is_ours:
+            return
+        self._is_ours = True
+        if self._keep_bytes == 0:
             self.path.unlink(missing_ok=True)
         elif self.path.exists():
             with self.path.open("r+b") as file:
-                file.truncate(keep_bytes)
+                file.truncate(self._keep_bytes)
 
     def add(self, refused: Sequence[tuple[Item, str]]) -> int:
-        """Append the rows of refused items; returns how many."""
+        """Append the rows of refused items, after an answer came; returns how many."""
+        self._take_over()
         if not refused:
             return 0
         count = 0
@@ -89,4 +98,4 @@ class Rejects:
     @property
     def size(self) -> int:
         """Bytes written so far."""
-        return self.path.stat().st_size if self.path.exists() else 0
+        return self.path.stat().st_size if self._is_ours and self.path.exists() else self._keep_bytes

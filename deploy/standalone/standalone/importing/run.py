@@ -97,7 +97,8 @@ class _Import:
                 if on_progress is not None:
                     on_progress(self._seen())
         except BaseException:
-            self._keeper.save(self._done)
+            if self._done != Checkpoint():
+                self._keeper.save(self._done)
             raise
         self._keeper.forget()
         seen = self._seen()

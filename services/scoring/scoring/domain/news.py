@@ -27,10 +27,15 @@ class Before:
     probability: float
     model: str
     waiting: bool
+    # Nothing was known of the customer then but that there is one.
+    prior: bool = False
 
 
 def is_news(cause: Cause, before: Before | None, *, probability: float, model: str) -> bool:
     """Whether a belief that calls for an alert does so because of something that just happened, or did not happen."""
+    if cause is Cause.LIVE and (before is None or before.prior):
+        # Somebody who has just arrived, and whose first deed calls for an alert, has no history to catch up with.
+        return True
     if before is None or before.model != model:
         return False
     if cause is Cause.LIVE:

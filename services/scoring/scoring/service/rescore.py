@@ -149,7 +149,7 @@ def _raise(
 ) -> tuple[AlertRow | None, Any]:
     """A new alert and its event; (None, None) when it has to wait for its turn."""
     waiting = before is not None and before.waiting_profit is not None
-    previous = None if before is None else Before(before.probability, before.model, waiting)
+    previous = None if before is None else Before(before.probability, before.model, waiting, before.prior)
     news = is_news(cause, previous, probability=score.probability, model=score.model)
     if not news and cause is not Cause.TURN:
         return None, None

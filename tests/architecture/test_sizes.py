@@ -27,6 +27,10 @@ def test_no_file_is_over_400_lines() -> None:
     assert {file: lines for file, lines in counted.items() if lines > MOST_FILE_LINES} == {}
 
 
+def test_most_files_are_short() -> None:
+    assert median(len(file.read_text().splitlines()) for file in source_files()) <= 100
+
+
 def test_most_functions_are_short() -> None:
     lengths = [length(node) for member in MEMBERS.values() for file in member.files() for node in functions(file)]
     assert median(lengths) <= 10

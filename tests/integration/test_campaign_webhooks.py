@@ -291,6 +291,22 @@ async def test_all_that_failed_since_a_time_is_recovered(campaign: Running) -> N
         await settled(client, count=count)
 
 
+async def test_a_range_is_replayed_under_the_same_ids(campaign: Running) -> None:
+    async with partner() as sink, campaign() as (service, client):
+        made = await endpoint(client, sink.url)
+        for _ in range(3):
+            await handle(service, alert())
+        newest, middle, oldest = await settled(client, count=3)
+        wanted = {"since": oldest["created_at"], "until": newest["created_at"]}
+        path = f"/v1/webhooks/endpoints/{made['id']}/recover"
+        assert (await client.post(path, json=wanted)).json() == {"count": 0}
+        assert (await client.post(path, json=wanted | {"states": ["succeeded", "pending"]})).json() == {"count": 2}
+        await eventually(lambda: len(sink.hits) == 5)
+        assert (await client.post(path, json=wanted | {"states": ["lost"]})).status_code == 422
+    again = [hit.headers["webhook-id"] for hit in sink.hits[3:]]
+    assert sorted(again) == sorted([middle["event_id"], oldest["event_id"]])
+
+
 async def test_deliveries_are_listed_in_pages(campaign: Running) -> None:
     async with partner() as sink, campaign(start=False) as (service, client):
         await endpoint(client, sink.url)

@@ -21,7 +21,7 @@ from campaign.schemas.webhooks import (
     endpoint_view,
 )
 from campaign.service import webhook_endpoints as use_cases
-from campaign.service.deliveries import recover
+from campaign.service.deliveries import Range, recover
 from chassis.api import Router
 from chassis.cursors import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from chassis.dependencies import CallerIdentity, ReadSession, WriteSession, requires
@@ -127,6 +127,6 @@ async def send_webhook_test(
 async def recover_webhook_deliveries(
     endpoint_id: UUID, body: RecoverTerms, session: WriteSession, parts: PartsDep, identity: CallerIdentity
 ) -> Recovered:
-    """Send again what was given up since a time."""
+    """Send again what was given up since a time, or replay a range: same messages, same ids."""
     row = await endpoint_rows.get_endpoint(session, endpoint_id, owner=owner_of(identity))
-    return Recovered(count=await recover(session, row, parts, since=body.since))
+    return Recovered(count=await recover(session, row, Range(body.since, body.until, body.states), parts))

@@ -173,12 +173,15 @@ async def mark_pending(session: AsyncSession, delivery_ids: Sequence[UUID], *, a
     await wake_dispatchers(session)
 
 
-async def list_failed_since(session: AsyncSession, endpoint_id: UUID, *, since: datetime) -> list[UUID]:
-    """What was given up for an endpoint, of the events since a time."""
+async def lock_range(
+    session: AsyncSession, endpoint_id: UUID, *, since: datetime, until: datetime | None, states: Sequence[str]
+) -> list[UUID]:
+    """An endpoint's deliveries in these states, of the events from `since` until before `until`."""
     rows = await fetch_all(
         session,
-        "SELECT id FROM deliveries WHERE endpoint_id = :id AND state = 'failed' AND created_at >= :since FOR UPDATE",
-        id=endpoint_id, since=since,
+        "SELECT id FROM deliveries WHERE endpoint_id = :id AND state = ANY(:states) AND created_at >= :since "
+        "AND (CAST(:until AS timestamptz) IS NULL OR created_at < :until) FOR UPDATE",
+        id=endpoint_id, since=since, until=until, states=list(states),
     )  # fmt: skip
     return [row["id"] for row in rows]
 

@@ -44,9 +44,13 @@ class EndpointWithSecret(EndpointView):
 
 
 class RecoverTerms(StrictModel):
-    """Since when."""
+    """Which deliveries are sent again, with the ids they had: of events from `since` until before `until`."""
 
     since: AwareDatetime
+    until: AwareDatetime | None = Field(None, description="Without it, up to now")
+    states: list[DeliveryState] = Field(
+        default=["failed"], min_length=1, max_length=3, description="With `succeeded`, a range is replayed"
+    )
 
 
 class Recovered(BaseModel):

@@ -1,5 +1,7 @@
 """Trying deliveries again by hand."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -18,10 +20,24 @@ async def resend(session: AsyncSession, delivery: Row, parts: CampaignParts) -> 
     await delivery_rows.mark_pending(session, [delivery["id"]], at=parts.clock.system_now())
 
 
-async def recover(session: AsyncSession, endpoint: Row, parts: CampaignParts, *, since: datetime) -> int:
-    """Send again what was given up for an endpoint since a time; returns how many. Raises EndpointIsDisabled."""
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Deliveries in these states, of the events from `since` until before `until` (None: up to now)."""
+
+    since: datetime
+    until: datetime | None
+    states: Sequence[str]
+
+
+async def recover(session: AsyncSession, endpoint: Row, wanted: Range, parts: CampaignParts) -> int:
+    """Send a range of an endpoint's deliveries again, under the same ids; returns how many.
+
+    Raises EndpointIsDisabled.
+    """
     if endpoint["state"] != "enabled":
         raise EndpointIsDisabled("Enable the endpoint first.")
-    failed: list[UUID] = await delivery_rows.list_failed_since(session, endpoint["id"], since=since)
-    await delivery_rows.mark_pending(session, failed, at=parts.clock.system_now())
-    return len(failed)
+    found: list[UUID] = await delivery_rows.lock_range(
+        session, endpoint["id"], since=wanted.since, until=wanted.until, states=wanted.states
+    )
+    await delivery_rows.mark_pending(session, found, at=parts.clock.system_now())
+    return len(found)

@@ -11,6 +11,7 @@ import pytest
 from standalone.postgres.home import STATE_FOLDER
 from tests.e2e.conftest import ExperimentFor
 from tests.e2e.test_power_cuts import check_tables
+from tests.support.engines import do_without
 from tests.support.eventually import eventually
 from tests.support.platform import PlatformProcess
 
@@ -33,7 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     )  # fmt: skip
     if mounted.returncode != 0:
         folder.rmdir()
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+        do_without("a small disk", reason=mounted.stderr.strip())
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
     folder.rmdir()

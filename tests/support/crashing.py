@@ -51,7 +51,7 @@ def die() -> None:
 
 
 def set_traps(trap: Trap) -> None:
-    """Put the seams around relay, consumer and the writing edge."""
+    """Put the seams around relay, consumer, dispatcher and the writing edge."""
     from chassis.consumer import Consumer
     from chassis.database import Database
     from chassis.event_log.postgres import PostgresEventLog, PostgresLogReader
@@ -70,7 +70,21 @@ def set_traps(trap: Trap) -> None:
         before=lambda arguments: trap.light("batch.begun") if len(arguments[1]) >= LARGE_BATCH else None,
     )
     _around(TraceMiddleware, "__call__", before=lambda _: _answering.set(True))
+    _trap_dispatcher(trap)
     _trap_commits(Database, trap)
+
+
+def _trap_dispatcher(trap: Trap) -> None:
+    from campaign.channels.webhook import WebhookSender
+    from campaign.recorder import Recorder
+
+    _around(
+        WebhookSender,
+        "send",
+        before=lambda _: trap.spring("dispatcher.claimed"),
+        after=lambda: trap.spring("dispatcher.answered"),
+    )
+    _around(Recorder, "_record", before=lambda _: None, after=lambda: trap.spring("dispatcher.recorded"))
 
 
 def _around(

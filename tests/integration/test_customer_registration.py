@@ -112,7 +112,10 @@ async def test_another_id_of_the_same_source_is_another_customer_who_may_be_the_
     assert answer.json()["emails"] == ["ann@example.com"]
 
 
-@pytest.mark.parametrize("value", ["null", "NULL", "-1", "anonymous", "0000", "None", " ", "a\nb", "a\u0000b"])
+@pytest.mark.parametrize("value", [
+    "null", "NULL", "-1", "anonymous", "guest", "unknown", "undefined", "n/a", "0000", "None", " ", " Guest ", "a\nb",
+    "a\u0000b",
+])  # fmt: skip
 async def test_what_stands_for_no_id_identifies_nobody(client: httpx.AsyncClient, value: str) -> None:
     answer = await post(client, external_ids=[{"source": "shop", "id": value}])
     assert answer.status_code == 422

@@ -112,6 +112,22 @@ async def test_a_bad_field_is_refused_with_a_pointer_to_it(
     assert await published(service) == []
 
 
+@pytest.mark.parametrize("nobody", [
+    "null", "NULL", "anonymous", "guest", "unknown", "undefined", "n/a", "-1", "0000", "  ", " Guest ",
+])  # fmt: skip
+async def test_an_id_that_stands_for_nobody_is_refused_alone_and_in_bulk(
+    client: httpx.AsyncClient, service: Service, nobody: str
+) -> None:
+    body = purchase(customer={"source": "shop", "external_id": nobody})
+    alone = await client.post("/v1/interactions", json=body)
+    [in_bulk] = (await client.post("/v1/interactions/bulk", json=[body])).json()["results"]
+    assert (alone.status_code, in_bulk["status"]) == (422, 422)
+    for errors in (alone.json()["errors"], in_bulk["error"]["errors"]):
+        assert [one["pointer"] for one in errors] == ["/customer/external_id"]
+        assert "no id at all" in errors[0]["detail"]
+    assert await published(service) == []
+
+
 async def test_what_is_not_json_or_too_large_is_refused(client: httpx.AsyncClient) -> None:
     broken = await client.post("/v1/interactions", content=b'{"source": ', headers={"content-type": "application/json"})
     assert (broken.status_code, broken.json()["code"]) == (400, "malformed_json")

@@ -9,11 +9,8 @@ import pycountry
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-# Values that systems write where they know nothing; taken as ids they would melt all strangers into one customer.
-_BLOCKED = frozenset({
-    "-1", "anonymous", "guest", "n/a", "na", "nan", "nil", "none", "null", "undefined", "unknown", "(null)", "<null>",
-})  # fmt: skip
-_BLOCKED_ZEROS = re.compile(r"[0-]{2,}")
+from contracts.identity import stands_for_no_id
+
 _PLAIN_LOCAL_PART = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*", re.ASCII)
 _LONGEST_LOCAL_PART = 64
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -28,7 +25,7 @@ def one_line(value: str) -> str:
 
 def external_id(value: str) -> str:
     """An id in another system; what stands for "no id" is refused."""
-    if value.casefold() in _BLOCKED or _BLOCKED_ZEROS.fullmatch(value):
+    if stands_for_no_id(value):
         raise ValueError(f"{value!r} stands for no id at all and cannot identify a customer")
     return one_line(value)
 

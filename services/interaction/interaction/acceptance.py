@@ -9,6 +9,7 @@ import msgspec
 
 from chassis.errors import FieldError
 from chassis.trace import TraceContext
+from contracts.identity import stands_for_no_id
 from interaction.bodies import MAX_BODY_BYTES, InteractionBody, LineBody, decoder, encoder, explain
 from interaction.domain.margin import assess_margin, in_steps
 from interaction.domain.touches import OWN_SOURCE
@@ -124,6 +125,8 @@ def _is_acceptable(body: InteractionBody, rules: Rules) -> bool:
         if customer.source is None or customer.external_id is None:
             return False
         if not (customer.source.isprintable() and customer.external_id.isprintable()):
+            return False
+        if stands_for_no_id(customer.external_id):
             return False
     elif customer.source is not None or customer.external_id is not None:
         return False

@@ -8,6 +8,7 @@ from typing import Any
 from unicodedata import category
 
 from chassis.errors import FieldError
+from contracts.identity import stands_for_no_id
 from interaction.bodies import InteractionBody, LineBody
 from interaction.domain.margin import in_steps
 from interaction.domain.touches import OWN_SOURCE
@@ -17,6 +18,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LIMIT = Decimal(10) ** 12
 NOTHING = Decimal(0)
+_NO_ID = "It stands for no id at all and cannot identify a customer."
 _TOO_LARGE = "It must be a number between -10^12 and 10^12."
 
 
@@ -52,6 +54,8 @@ def faults(body: InteractionBody, rules: Rules) -> list[FieldError]:
         found.append(FieldError("/customer", "Name the customer by `id`, or by `source` and `external_id`."))
     if body.customer.id is not None and any(named):
         found.append(FieldError("/customer", "Give either `id`, or `source` and `external_id`, not both."))
+    if body.customer.external_id is not None and stands_for_no_id(body.customer.external_id):
+        found.append(FieldError("/customer/external_id", _NO_ID))
     if body.occurred_at > rules.latest:
         found.append(FieldError("/occurred_at", "It lies in the future."))
     if body.occurred_at < EARLIEST:

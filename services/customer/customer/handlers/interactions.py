@@ -1,5 +1,6 @@
 """Interactions: who is unknown becomes a profile, and the 360 counts what happened."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from chassis.consumer import Received
 from chassis.database import raw_connection
 from contracts.customer import ExternalId
 from contracts.event import OWN_TOUCHES
+from contracts.identity import stands_for_no_id
 from contracts.interaction import HistoryRecorded, HistoryRow, InteractionRecorded
 from customer.domain.profile import Key
 from customer.handlers.erased import of_the_living
@@ -16,12 +18,14 @@ from customer.parts import CustomerParts
 from customer.repository import activity, erasure
 from customer.service.minting import Stranger, meet
 
+logger = logging.getLogger(__name__)
+
 
 async def on_interactions_recorded(
     session: AsyncSession, received: Sequence[Received[InteractionRecorded]], parts: CustomerParts
 ) -> None:
     """Interactions as they happen, or as they became known late."""
-    living = await of_the_living(session, received)
+    living = [one for one in await of_the_living(session, received) if _is_somebody(one.event)]
     if not living:
         return
     strangers = [
@@ -40,13 +44,23 @@ async def on_history_recorded(
     ids = {row.customer_id for item in received for row in item.event.rows}
     erased = await erasure.erased_at(connection, list(ids))
     chunks = [
-        (item.event.currency, [row for row in item.event.rows if _is_later(item, erased.get(row.customer_id))])
+        (item.event.currency, [
+            row for row in item.event.rows if _is_later(item, erased.get(row.customer_id)) and _is_somebody(row)
+        ])
         for item in received
-    ]
+    ]  # fmt: skip
     await meet(session, parts, _strangers([row for _, rows in chunks for row in rows]))
     for currency, rows in chunks:
         if rows:
             await activity.add_interactions(connection, [_seen_before(row, currency) for row in rows])
+
+
+def _is_somebody(told: InteractionRecorded | HistoryRow) -> bool:
+    """Whether it is about one customer: "null" and its like would become a profile of all strangers in one."""
+    if told.external_id is None or not stands_for_no_id(told.external_id.id):
+        return True
+    logger.warning("interaction %s is passed over: its external id stands for no id at all", told.id)
+    return False
 
 
 def _is_later(item: Received[HistoryRecorded], erased_at: datetime | None) -> bool:

@@ -5,6 +5,7 @@ import pytest
 
 from scoring.domain.attributes import reason_code_of
 from scoring.domain.churn import AttributeChurn, prior_attribute_churn
+from scoring.domain.reasons import SHOWN_ATTRIBUTE_COUNT, attribute_reasons
 from scoring.training.additive import FitSettings
 from scoring.training.attributes import train_attribute_churn
 
@@ -98,3 +99,14 @@ def test_the_reason_code_follows_plain_field_words(attribute, code):
 def test_before_training_everybody_under_contract_has_the_base_rate():
     scored = prior_attribute_churn().score([{"any": 1}, {}])
     assert scored.probability[0] == scored.probability[1] == pytest.approx(0.052, abs=0.001)
+
+
+def test_the_attributes_told_together_come_last_even_when_they_weigh_most():
+    names = [f"trait {number}" for number in range(SHOWN_ATTRIBUTE_COUNT + 20)]
+    effects = np.full(len(names), 0.1)
+    effects[0] = -0.2
+    reasons = attribute_reasons({}, names, effects, codes=["other"] * len(names))
+    assert reasons[-1].text == "all other attributes together"
+    assert reasons[-1].effect > reasons[0].effect
+    assert reasons[-2].feature == "trait 0"
+    assert sum(reason.effect for reason in reasons) == pytest.approx(effects.sum())

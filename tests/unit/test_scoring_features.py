@@ -126,3 +126,12 @@ def test_every_feature_has_words_for_every_customer():
         numbers = dict(zip([one.name for one in FEATURES], row.tolist(), strict=True))
         texts = [words(one, numbers) for one in FEATURES]
         assert all(text and "nan" not in text and "{" not in text for text in texts)
+
+
+def test_several_purchases_on_one_day_are_told_as_the_only_day_with_a_purchase():
+    numbers = dict(zip(FEATURE_INDEX, compute_features(buyers_on({0: [100, 100, 100]}), 160)[0].tolist(), strict=True))
+    told = {words(one, numbers) for one in FEATURES if one.reason == "silence" and not np.isfinite(numbers[one.name])}
+    assert told == {
+        "60 days since the only day with a purchase",
+        "60 days since the last purchase; fewer than three days with one so far",
+    }

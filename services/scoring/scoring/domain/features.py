@@ -26,33 +26,35 @@ class Feature:
     plain: str = ""
 
 
+_ONLY_DAY = "{days_since_last_purchase:.0f} days since the only day with a purchase"
 FEATURES: tuple[Feature, ...] = (
     Feature(
         "days_since_last_purchase", "silence",
         "{days_since_last_purchase:.0f} days since the last purchase; usual gap {usual_gap:.0f}",
-        "{days_since_last_purchase:.0f} days since the only purchase",
+        _ONLY_DAY,
     ),
     Feature(
         "silence_over_usual_gap", "silence",
-        "{days_since_last_purchase:.0f} days since the last purchase; usual gap {usual_gap:.0f}", "one purchase so far",
+        "{days_since_last_purchase:.0f} days since the last purchase; usual gap {usual_gap:.0f}", _ONLY_DAY,
     ),
     Feature(
         "silence_over_longest_gap", "silence",
-        "silent for {silence_over_longest_gap:.0%} of the longest gap so far", "one purchase so far",
+        "silent for {silence_over_longest_gap:.0%} of the longest gap so far", _ONLY_DAY,
     ),
     Feature(
         "longer_gap_share", "silence",
         "{longer_gap_share:.0%} of the earlier gaps were longer than these {days_since_last_purchase:.0f} days",
-        "one purchase so far",
+        _ONLY_DAY,
     ),
-    Feature("usual_gap", "silence", "usual gap between purchases: {usual_gap:.1f} days", "one purchase so far"),
+    Feature("usual_gap", "silence", "usual gap between purchases: {usual_gap:.1f} days", _ONLY_DAY),
     Feature(
         "median_gap", "silence",
-        "half of the gaps between purchases are over {median_gap:.0f} days", "one purchase so far",
+        "half of the gaps between purchases are over {median_gap:.0f} days", _ONLY_DAY,
     ),
     Feature(
         "gap_spread", "silence",
-        "time between purchases varies by {gap_spread:.0f} days", "fewer than three purchases so far",
+        "time between purchases varies by {gap_spread:.0f} days",
+        "{days_since_last_purchase:.0f} days since the last purchase; fewer than three days with one so far",
     ),
     Feature(
         "quiet_share_30", "silence",

@@ -57,7 +57,7 @@ def _behaviour_reason(code: ReasonCode, numbers: Mapping[str, float], effects: F
 def attribute_reasons(
     attributes: Mapping[str, object], names: Sequence[str], effects: Floats, *, codes: Sequence[ReasonCode]
 ) -> list[Reason]:
-    """The reasons of one customer from attributes, most alarming first; small effects are put together as one."""
+    """The reasons of one customer from attributes, most alarming first; small effects are put together as the last."""
     order = np.argsort(-np.abs(effects), kind="stable")
     shown = [int(index) for index in order[:SHOWN_ATTRIBUTE_COUNT] if effects[index] != 0.0]
     found = [
@@ -67,11 +67,12 @@ def attribute_reasons(
         )
         for index in shown
     ]  # fmt: skip
+    found.sort(key=lambda reason: -reason.effect)
     rest = float(effects[order[SHOWN_ATTRIBUTE_COUNT:]].sum())
     if rest:
         text = "all other attributes together"
         found.append(Reason(code="other", feature="other_attributes", value=None, effect=rest, text=text))
-    return sorted(found, key=lambda reason: -reason.effect)
+    return found
 
 
 def _plain(value: object) -> float | str | None:

@@ -1,8 +1,10 @@
 """One suite that every event log must pass, whichever broker stands behind it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
 import pytest
 
@@ -105,6 +107,16 @@ async def test_a_tombstone_has_no_value(log: EventLog, join) -> None:
     assert [(record.key, record.value) for record in await read(await join(), 1)] == [("gone", None)]
 
 
+async def test_a_tombstone_forgets_the_keys_earlier_records(log: EventLog, join) -> None:
+    await log.append([Record(TOPIC, f"key-{n}", b"before") for n in range(60)])
+    await log.append([Record(TOPIC, "key-1", b"again"), Record(TOPIC, "key-1", None), Record(TOPIC, "key-1", b"after")])
+    reader = await join()
+    found = await read(reader, 61)
+    assert [record.value for record in found if record.key == "key-1"] == [None, b"after"]
+    assert {record.key for record in found} == {f"key-{n}" for n in range(60)}
+    assert sum(lag.count for lag in await log.lag("readers", [TOPIC])) == 0
+
+
 async def test_a_waiting_reader_is_woken_by_an_append(log: EventLog, join) -> None:
     reader = await join()
     waiting = asyncio.create_task(read(reader, 1))
@@ -117,6 +129,26 @@ async def test_lag_counts_what_is_not_committed(log: EventLog, join) -> None:
     assert sum(lag.count for lag in await log.lag("readers", [TOPIC])) == 40
     await read(await join(), 40)
     assert sum(lag.count for lag in await log.lag("readers", [TOPIC])) == 0
+
+
+async def test_lag_says_since_when_the_first_record_waits(log: EventLog, join) -> None:
+    before = datetime.now(UTC)
+    await log.append([Record(TOPIC, "key", b"1")])
+    between = datetime.now(UTC)
+    await log.append([Record(TOPIC, "key", b"2")])
+
+    async def waiting_since() -> list[datetime]:
+        return [lag.oldest_at for lag in await log.lag("readers", [TOPIC]) if lag.oldest_at is not None]
+
+    (first,) = await waiting_since()
+    assert before <= first <= between
+    reader = await join()
+    one, other = await read(reader, 2, commit=False)
+    await reader.commit([one])
+    (second,) = await waiting_since()
+    assert between <= second
+    await reader.commit([other])
+    assert await waiting_since() == []
 
 
 async def test_a_group_can_start_again_from_the_beginning(log: EventLog, join) -> None:
@@ -142,6 +174,18 @@ async def test_members_share_partitions_and_take_over_from_one_that_leaves(log: 
     await second.close()
     await log.append(records(120, keys=60))
     assert len({record.value for record in await read(first, 120)}) == 120
+
+
+async def test_a_waiting_member_takes_over_at_once_from_one_that_leaves(log: EventLog, join) -> None:
+    first, second = await join(), await join()
+    assert await second.fetch(max_records=1, timeout_seconds=0.05) == []
+    waiting = asyncio.create_task(first.fetch(max_records=1, timeout_seconds=30))
+    began = time.monotonic()
+    await second.close()
+    await eventually(lambda: all(first.assigned(TOPIC, n) for n in range(12)))
+    assert time.monotonic() - began < 3
+    first.interrupt()
+    await waiting
 
 
 async def test_members_that_come_and_go_under_load_lose_nothing(log: EventLog, join) -> None:

@@ -1,12 +1,16 @@
 """Outbox, relay, inbox, consumer, dead letters on a real PostgreSQL."""
 
 import asyncio
+import json
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +18,10 @@ from chassis import dead_letters
 from chassis.consumer import Consumer, Received
 from chassis.database import Database
 from chassis.event_log import EventLog, Record
+from chassis.lag import LagSampler
 from chassis.outbox import Relay, publish, write_outbox
+from chassis.telemetry import JsonFormatter
+from chassis.trace import continue_trace
 from chassis.worker import Wake, Worker, WorkerGroup
 from contracts.customer import CustomerErased
 from contracts.scoring import ModelPromoted
@@ -270,6 +277,61 @@ async def test_a_database_that_goes_away_only_delays(database: Database, event_l
 
         await eventually(all_applied, within_seconds=20)
     assert await applied(database) == [f"churn/{n}" for n in range(20)]
+
+
+def metric(name: str) -> float:
+    return REGISTRY.get_sample_value(name, {"service": "scratch"}) or 0.0
+
+
+async def test_the_lag_and_its_age_show_while_a_batch_is_handled(database: Database, event_log: EventLog) -> None:
+    done = asyncio.Event()
+
+    class Slow(Applied):
+        async def on_model_promoted(self, session: AsyncSession, received: Sequence[Received[Any]], parts: Any) -> None:
+            await done.wait()
+            await super().on_model_promoted(session, received, parts)
+
+    consumer = consumer_of(database, event_log, Slow())
+    sampler = LagSampler("scratch", event_log=event_log, topics=consumer.topics)
+    await publish_all(database, promoted("churn"), promoted("value"))
+    async with working(Relay(database, event_log, Wake()), consumer, sampler):
+        await eventually(lambda: metric("consumer_lag") == 2)
+        age = await eventually(lambda: metric("consumer_lag_age_seconds"))
+        await eventually(lambda: metric("consumer_lag_age_seconds") > age + 0.1)
+        done.set()
+        await eventually(lambda: metric("consumer_lag") == metric("consumer_lag_age_seconds") == 0)
+
+
+async def test_the_age_of_the_outbox_grows_while_an_append_hangs(database: Database, event_log: EventLog) -> None:
+    blocker = await asyncpg.connect(event_log.url)  # type: ignore[attr-defined]
+    async with working(Relay(database, event_log, Wake())):
+        async with blocker.transaction():
+            await blocker.execute("SELECT FROM partitions FOR UPDATE")
+            await publish_all(database, promoted("churn"))
+            age = await eventually(lambda: metric("outbox_age_seconds"))
+            await eventually(lambda: metric("outbox_age_seconds") > age + 0.1)
+        await eventually(lambda: metric("outbox_age_seconds") == 0)
+    await blocker.close()
+
+
+async def test_the_log_line_of_a_buried_event_carries_its_trace(database: Database, event_log: EventLog) -> None:
+    lines: list[dict[str, Any]] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(json.loads(JsonFormatter("scratch").format(record)))
+
+    handler, handlers = Keeping(), Applied()
+    handlers.broken.add("poison")
+    with continue_trace(None) as trace:
+        await publish_all(database, promoted("churn", "poison"))
+    dead_letters.logger.addHandler(handler)
+    try:
+        async with working(Relay(database, event_log, Wake()), consumer_of(database, event_log, handlers)):
+            await eventually(lambda: lines)
+    finally:
+        dead_letters.logger.removeHandler(handler)
+    assert [line["trace_id"] for line in lines if "buried" in line["message"]] == [trace.trace_id]
 
 
 async def buried(database: Database) -> UUID:

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from chassis import dead_letters, inbox
 from chassis.database import Database, is_transient, raw_connection
 from chassis.event_log import EventLog, LogReader, StoredRecord
-from chassis.telemetry import CONSUMER_BATCH, CONSUMER_LAG, CONSUMER_LAG_AGE
-from chassis.trace import trace_from, use_trace
+from chassis.telemetry import CONSUMER_BATCH
+from chassis.trace import TraceContext, new_trace, trace_from, use_trace
 from chassis.worker import pause
 from contracts.envelope import Envelope
 from contracts.event import Event
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
 MAX_BATCH = 500
-_FETCH_SECONDS = 1.0
+_FETCH_SECONDS = 30.0
 _ATTEMPTS_ALONE = 3
 
 
@@ -88,6 +88,18 @@ def _brief(error: Exception) -> str:
     return "; ".join(faults)
 
 
+def _trace_of(envelope: Envelope) -> TraceContext:
+    return trace_from(envelope.traceparent, envelope.correlationid, envelope.id)
+
+
+def _trace_in(record: StoredRecord) -> TraceContext:
+    """The trace an event came with; a new one for what cannot be read."""
+    try:
+        return _trace_of(Envelope.model_validate_json(record.value or b""))
+    except ValidationError:
+        return new_trace()
+
+
 def in_runs(received: Sequence[Received[Any]]) -> list[list[Received[Any]]]:
     """Group events of one type into runs for one handler call each, keeping the order of events of one subject."""
     runs: list[list[Received[Any]]] = []
@@ -138,21 +150,11 @@ class Consumer:
         if not fetching.done():
             # Cutting a read off would leave its connection in the middle of a query.
             reader.interrupt()
-        records = await fetching
-        if not records:
-            await self._report_lag()
-        return records
-
-    async def _report_lag(self) -> None:
-        behind = await self._event_log.lag(self.group, self.topics)
-        CONSUMER_LAG.labels(self.group).set(sum(lag.count for lag in behind))
-        if not any(lag.count for lag in behind):
-            CONSUMER_LAG_AGE.labels(self.group).set(0)
+        return await fetching
 
     async def _handle_until_done(self, reader: LogReader, records: list[StoredRecord], stop: asyncio.Event) -> bool:
         """Handle a batch however long it takes; False when told to stop before (it will come again)."""
         wait_seconds = 0.1
-        began = asyncio.get_running_loop().time()
         while not stop.is_set():
             try:
                 await self.handle(records)
@@ -160,7 +162,6 @@ class Consumer:
             except Exception as error:
                 if not is_transient(error):
                     raise
-                CONSUMER_LAG_AGE.labels(self.group).set(asyncio.get_running_loop().time() - began)
                 logger.warning("%s waits %.1f s and tries again: %s", self.name, wait_seconds, type(error).__name__)
             await pause(stop, wait_seconds)
             wait_seconds = min(wait_seconds * 2, 10.0)
@@ -180,14 +181,15 @@ class Consumer:
                 await self._apply_alone(record)
 
     async def _apply_alone(self, record: StoredRecord) -> None:
-        for attempt in range(1, _ATTEMPTS_ALONE + 1):
-            try:
-                return await self._apply([record])
-            except Exception as error:
-                if is_transient(error):
-                    raise
-                if attempt == _ATTEMPTS_ALONE:
-                    await dead_letters.bury(self._database, self.group, record, error=error)
+        with use_trace(_trace_in(record)):
+            for attempt in range(1, _ATTEMPTS_ALONE + 1):
+                try:
+                    return await self._apply([record])
+                except Exception as error:
+                    if is_transient(error):
+                        raise
+                    if attempt == _ATTEMPTS_ALONE:
+                        await dead_letters.bury(self._database, self.group, record, error=error)
 
     async def _apply(self, records: Sequence[StoredRecord]) -> None:
         received = [item for record in records if (item := read_event(record, self.subscriptions)) is not None]
@@ -206,5 +208,5 @@ class Consumer:
         """Call the handlers, in the running transaction."""
         for run in in_runs(received):
             first = run[0].envelope
-            with use_trace(trace_from(first.traceparent, first.correlationid, first.id)):
+            with use_trace(_trace_of(first)):
                 await self.subscriptions[type(run[0].event)](session, run, self._parts)

@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.database import Database, raw_connection
 from chassis.event_log import EventLog, Record
-from chassis.telemetry import OUTBOX_AGE, OUTBOX_PENDING, RELAY_PUBLISHED
+from chassis.telemetry import OUTBOX_AGE, OUTBOX_PENDING, RELAY_PUBLISHED, Age
 from chassis.trace import TraceContext, current_trace, trace_from
 from chassis.worker import Wake, pause
 from contracts.envelope import Envelope
@@ -117,6 +117,7 @@ class Relay:
         self._database = database
         self._event_log = event_log
         self._wake = wake
+        self._age = Age(OUTBOX_AGE, database.name)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take the lock, then publish until told to stop."""
@@ -124,6 +125,7 @@ class Relay:
         try:
             # The lock lives with this connection: a relay that is killed frees it at once.
             while not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('stave_relay'), 0)"):
+                self._age.oldest_at = None
                 if stop.is_set():
                     return
                 await pause(stop, 0.5)
@@ -135,7 +137,7 @@ class Relay:
 
     async def _wait(self, stop: asyncio.Event) -> None:
         OUTBOX_PENDING.labels(self._database.name).set(0)
-        OUTBOX_AGE.labels(self._database.name).set(0)
+        self._age.oldest_at = None
         waiting = asyncio.create_task(self._wake.wait(_SAFETY_SECONDS))
         stopping = asyncio.create_task(stop.wait())
         _, pending = await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -153,7 +155,7 @@ class Relay:
         if not rows:
             return 0
         OUTBOX_PENDING.labels(self._database.name).set(len(rows))
-        OUTBOX_AGE.labels(self._database.name).set((datetime.now(UTC) - rows[0]["created_at"]).total_seconds())
+        self._age.oldest_at = rows[0]["created_at"]
         await self._event_log.append([Record(row["topic"], row["key"], row["payload"]) for row in rows])
         await connection.execute("DELETE FROM outbox WHERE seq = ANY($1::bigint[])", [row["seq"] for row in rows])
         RELAY_PUBLISHED.labels(self._database.name).inc(len(rows))

@@ -17,6 +17,7 @@ from chassis.consumer import Consumer, Subscriptions
 from chassis.database import Database
 from chassis.event_log import EventLog
 from chassis.idempotency import IdempotencyPruner
+from chassis.lag import LagSampler
 from chassis.notify import Listener
 from chassis.settings import Settings
 from chassis.worker import Wake, Worker, WorkerGroup
@@ -178,7 +179,7 @@ def assemble(
     consumer = None
     if subscriptions:
         consumer = Consumer(name, database=database, event_log=event_log, subscriptions=subscriptions, parts=parts)
-        everyone.append(consumer)
+        everyone += [consumer, LagSampler(name, event_log=event_log, topics=consumer.topics)]
     everyone.append(IdempotencyPruner(database))
     if jobs:
         everyone.append(JobRunner(name, database=database, jobs=jobs, parts=parts, wake=listener.wake_on(JOBS_CHANNEL)))

@@ -34,7 +34,7 @@ OUTBOX_PENDING = Gauge(
 )
 RELAY_PUBLISHED = Counter("relay_published", "Events the relay has published", ["service"])
 CONSUMER_LAG = Gauge("consumer_lag", "Records a service has yet to consume", ["service"])
-CONSUMER_LAG_AGE = Gauge("consumer_lag_age_seconds", "How long a service has been behind", ["service"])
+CONSUMER_LAG_AGE = Gauge("consumer_lag_age_seconds", "Age of the oldest record yet to consume", ["service"])
 CONSUMER_BATCH = Histogram(
     "consumer_batch_size",
     "Records handled in one transaction",
@@ -43,6 +43,22 @@ CONSUMER_BATCH = Histogram(
 )
 DEAD_LETTERS = Counter("dead_letters", "Events buried", ["service"])
 JOBS = Counter("jobs", "Jobs that reached a state", ["service", "kind", "state"])
+
+
+class Age:
+    """How old the oldest of what waits is, worked out when asked: it grows even while whoever sets it hangs."""
+
+    def __init__(self, gauge: Gauge, service: str) -> None:
+        self.oldest_at: datetime | None = None
+        gauge.labels(service).set_function(self.seconds)
+
+    def seconds(self) -> float:
+        """Seconds since then; 0 when nothing waits."""
+        return 0.0 if self.oldest_at is None else max(0.0, (datetime.now(UTC) - self.oldest_at).total_seconds())
+
+
+# Every change leaves a line with its trace id; reads would drown them.
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 # Libraries whose messages quote the values they were given: those can be personal data.
 _QUOTING = frozenset({"sqlalchemy", "asyncpg", "pydantic_core"})
@@ -170,7 +186,8 @@ class TraceMiddleware:
         if child is None:
             child = self._children[key] = HTTP_REQUESTS.labels(self._service, method, route, str(status))
         child.observe(seconds)
-        level = logging.DEBUG if status < 400 else logging.INFO if status < 500 else logging.WARNING
+        quiet = status < 400 and method not in _WRITES
+        level = logging.DEBUG if quiet else logging.INFO if status < 500 else logging.WARNING
         if access_logger.isEnabledFor(level):
             seen = {"method": method, "route": route, "status": status, "seconds": round(seconds, 5)}
             access_logger.log(level, "%s %s %s", method, route, status, extra={"http_service": self._service, **seen})

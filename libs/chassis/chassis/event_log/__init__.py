@@ -5,12 +5,13 @@ One interface, one conformance suite (`tests/contract`), an adapter per broker. 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is appended. Records of one key keep their order; a value of None is a tombstone."""
+    """What is appended. Records of one key keep their order; a tombstone (None) forgets the key's earlier ones."""
 
     topic: str
     key: str
@@ -30,12 +31,13 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a group is behind on one partition, in records."""
+    """How far a group is behind on one partition, in records; `oldest_at` is when the first of them was appended."""
 
     topic: str
     partition: int
     committed: int
     end: int
+    oldest_at: datetime | None = None
 
     @property
     def count(self) -> int:

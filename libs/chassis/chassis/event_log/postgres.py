@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 import asyncpg
@@ -18,9 +18,9 @@ from chassis.event_log import Lag, Record, StoredRecord
 from chassis.worker import Wake
 
 CHANNEL = "stave_log"
+_MEMBERS_CHANNEL = "stave_log_members"
 _PARTITION_COUNT = 12
 _FETCH_BYTES = 8_000_000
-_SHARE_SECONDS = 1.0
 _SAFETY_SECONDS = 5.0
 
 
@@ -63,7 +63,10 @@ class PostgresEventLog:
             return self._pool
 
     async def append(self, records: Sequence[Record]) -> None:
-        """Append in one transaction; partitions are locked in one order, so that appenders never deadlock."""
+        """Append in one transaction; partitions are locked in one order, so that appenders never deadlock.
+
+        A tombstone deletes what came before it under its key, in the same transaction.
+        """
         if not records:
             return
         by_partition: dict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -94,6 +97,7 @@ class PostgresEventLog:
                     for n, record in enumerate(by_partition[topic, partition])
                 ],
             )
+            await _forget(connection, by_partition, base)
             await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
 
     async def reader(self, group: str, topics: Sequence[str]) -> "PostgresLogReader":
@@ -110,12 +114,14 @@ class PostgresEventLog:
         """How far a group is behind."""
         pool = await self._connections()
         rows = await pool.fetch(
-            "SELECT p.topic, p.partition, coalesce(g.committed, 0) AS committed, p.next_offset AS end "
+            "SELECT p.topic, p.partition, coalesce(g.committed, 0) AS committed, p.next_offset AS end, r.appended_at "
             "FROM partitions p LEFT JOIN group_offsets g ON (g.group_name, g.topic, g.partition) = "
-            "($1, p.topic, p.partition) WHERE p.topic = ANY($2::text[]) ORDER BY 1, 2",
+            "($1, p.topic, p.partition) LEFT JOIN LATERAL (SELECT appended_at FROM records WHERE topic = p.topic AND "
+            'partition = p.partition AND "offset" >= coalesce(g.committed, 0) ORDER BY "offset" LIMIT 1) AS r '
+            "ON p.next_offset > coalesce(g.committed, 0) WHERE p.topic = ANY($2::text[]) ORDER BY 1, 2",
             group, list(topics),
         )  # fmt: skip
-        return [Lag(row["topic"], row["partition"], row["committed"], row["end"]) for row in rows]
+        return [Lag(row["topic"], row["partition"], row["committed"], row["end"], row["appended_at"]) for row in rows]
 
     async def seek_to_beginning(self, group: str, topics: Sequence[str]) -> None:
         """Forget what a group has committed."""
@@ -158,21 +164,28 @@ class PostgresLogReader:
         self._held: dict[tuple[str, int], int] = {}
         self._wake = Wake()
         self._shared_at = float("-inf")
+        self._members_changed = False
         self._interrupted = False
 
     async def join(self) -> None:
-        """Take part in the group and listen for what is appended."""
+        """Take part in the group; listen for what is appended and for members that come and go."""
+        for connection in (self._connection, self._listener):
+            connection.add_termination_listener(lambda *_: self._wake.set())
+        await self._listener.add_listener(CHANNEL, lambda *_: self._wake.set())
+        await self._listener.add_listener(_MEMBERS_CHANNEL, self._on_members)
         await self._connection.execute(
             "SELECT pg_advisory_lock_shared(hashtext('stave_group'), hashtext($1))", self._group
         )
-        await self._listener.add_listener(CHANNEL, lambda *_: self._wake.set())
+        await self._tell_members()
 
     async def fetch(self, *, max_records: int, timeout_seconds: float) -> list[StoredRecord]:
         """The next records; waits for some to be appended."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
         while True:
-            if loop.time() - self._shared_at >= _SHARE_SECONDS:
+            # A member that was killed tells nobody.
+            if self._members_changed or loop.time() - self._shared_at >= _SAFETY_SECONDS:
+                self._members_changed = False
                 await self._share()
                 self._shared_at = loop.time()
             if self._held and (records := await self._read(max_records)):
@@ -180,9 +193,9 @@ class PostgresLogReader:
             left = deadline - loop.time()
             if left <= 0 or self._interrupted:
                 return []
-            if self._listener.is_closed():
+            if self._listener.is_closed() or self._connection.is_closed():
                 raise ConnectionError("the event log's connection is closed")
-            await self._wake.wait(min(left, _SAFETY_SECONDS if self._held else _SHARE_SECONDS))
+            await self._wake.wait(min(left, _SAFETY_SECONDS))
 
     async def commit(self, records: Sequence[StoredRecord]) -> None:
         """Move the group's offsets forward."""
@@ -212,11 +225,22 @@ class PostgresLogReader:
         self._held.update(await self._committed(list(self._held)))
 
     async def close(self) -> None:
-        """Leave: closing the connection frees its locks."""
+        """Leave: give the locks back, and tell who can take them."""
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self._connection.execute("SELECT pg_advisory_unlock_all()", timeout=2)
+            await self._tell_members()
         for connection in (self._connection, self._listener):
             with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=2)
             connection.terminate()
+
+    def _on_members(self, _connection: object, _pid: int, _channel: str, group: object) -> None:
+        if group == self._group:
+            self._members_changed = True
+            self._wake.set()
+
+    async def _tell_members(self) -> None:
+        await self._connection.execute("SELECT pg_notify($1, $2)", _MEMBERS_CHANNEL, self._group, timeout=5)
 
     async def _share(self) -> None:
         """Take free partitions up to a fair share and give back what is above it."""
@@ -231,9 +255,12 @@ class PostgresLogReader:
             self._group,
         )
         share = -(-len(places) // max(members, 1))
-        for place in list(self._held)[share:]:
+        surplus = list(self._held)[share:]
+        for place in surplus:
             await self._connection.execute(f"SELECT pg_advisory_unlock({_LOCK_KEY})", *self._lock_words(place))
             del self._held[place]
+        if surplus:
+            await self._tell_members()
         taken = [
             place
             for row in places
@@ -286,6 +313,28 @@ class PostgresLogReader:
         for record in records:
             self._held[record.topic, record.partition] = record.offset + 1
         return records
+
+
+async def _forget(
+    connection: asyncpg.Connection,
+    by_partition: Mapping[tuple[str, int], Sequence[Record]],
+    base: Mapping[tuple[str, int], int],
+) -> None:
+    """Delete what stands before a tombstone under its key; the other records keep their offsets."""
+    tombstones = [
+        (*place, base[place] + n, record.key)
+        for place, records in by_partition.items()
+        for n, record in enumerate(records)
+        if record.value is None
+    ]
+    if tombstones:
+        topics, partitions, offsets, keys = zip(*tombstones, strict=True)
+        await connection.execute(
+            "DELETE FROM records AS r USING unnest($1::text[], $2::int[], $3::bigint[], $4::text[]) "
+            'AS t (topic, partition, "offset", key) WHERE (r.topic, r.partition, r.key) = (t.topic, t.partition, '
+            't.key) AND r."offset" < t."offset"',
+            topics, partitions, offsets, keys,
+        )  # fmt: skip
 
 
 _LOCK_KEY = "hashtext($1), hashtext($2)"

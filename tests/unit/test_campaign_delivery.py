@@ -1,5 +1,6 @@
 """Retries, signatures, patterns, lanes, templates and secrets, each as a value."""
 
+import math
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -158,6 +159,13 @@ def test_a_lane_pauses_after_failures_and_then_probes_once() -> None:
     assert lane.room(31) == 0
     lane.finish(succeeded=True, now=32)
     assert lane.room(32) == 2
+
+
+def test_a_lane_says_how_long_it_holds_up() -> None:
+    lane = Lane(2, Breaker(failures=1, pause_seconds=60))
+    assert lane.seconds_to_room(0) == math.inf
+    lane.breaker.record(succeeded=False, now=10)
+    assert lane.seconds_to_room(30) == 40
 
 
 def test_a_lane_keeps_its_pace() -> None:

@@ -8,6 +8,7 @@ from campaign.endpoints import ROUTERS
 from campaign.handlers import SUBSCRIPTIONS
 from campaign.metrics import gauges_of
 from campaign.parts import CampaignParts
+from campaign.repository.decisions import DEFERRED_CHANNEL
 from campaign.repository.deliveries import CHANNEL
 from campaign.schedulers import DeliveryPruner, Reconsiderer
 from campaign.sealing import Seal
@@ -16,7 +17,7 @@ from chassis.clock import Clock, clock_for
 from chassis.database import Database
 from chassis.event_log import open_event_log
 from chassis.notify import Listener
-from chassis.service import Service, assemble
+from chassis.service import CLOCK_CHANNEL, Service, assemble
 
 
 def build(
@@ -31,6 +32,10 @@ def build(
     return assemble(
         name="campaign", settings=settings, parts=parts, database=database,
         event_log=open_event_log(settings.log_url), clock=clock, routers=ROUTERS, subscriptions=SUBSCRIPTIONS,
-        workers=[Dispatcher(parts, listener.wake_on(CHANNEL)), Reconsiderer(parts), DeliveryPruner(parts)],
+        workers=[
+            Dispatcher(parts, listener.wake_on(CHANNEL)),
+            Reconsiderer(parts, wakes=[listener.wake_on(DEFERRED_CHANNEL), listener.wake_on(CLOCK_CHANNEL)]),
+            DeliveryPruner(parts),
+        ],
         listener=listener, gauges=gauges_of(parts),
     )  # fmt: skip

@@ -6,8 +6,9 @@ runs out. Its message id stays the same, and so the receiver applies it once.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from campaign.channels.email import EmailSender
@@ -26,7 +27,9 @@ logger = logging.getLogger(__name__)
 
 EMAIL_LANE = "email"
 _EMAILS_AT_ONCE = 4
-_SAFETY_SECONDS = 1.0
+_SHORTEST_SECONDS = 0.005
+_SAFETY_SECONDS = 30.0
+_DATABASE_RETRY_SECONDS = 1.0
 # What a dispatcher holds it goes on leasing; what one held that died is free again after this.
 _LEASE = timedelta(seconds=15)
 _RENEW_AFTER_SECONDS = 4.0
@@ -47,6 +50,7 @@ class Dispatcher:
         self._recorder = Recorder(parts, on_recorded=self._on_recorded)
         self._held: set[UUID] = set()
         self._renewed_at = 0.0
+        self._next_due_at: datetime | None = None
         self._lanes: dict[str, Lane] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._keys: dict[tuple[UUID, bytes], str] = {}
@@ -84,6 +88,7 @@ class Dispatcher:
                 raise
             # What is under way goes on; it is recorded when the database is back.
             logger.warning("the dispatcher waits for its database: %s", type(error).__name__)
+            self._next_due_at = self._parts.clock.system_now() + timedelta(seconds=_DATABASE_RETRY_SECONDS)
         self._start_all()
 
     async def _renew(self) -> None:
@@ -100,10 +105,20 @@ class Dispatcher:
             self._wake.set()
 
     async def _pause(self, stopping: asyncio.Task[bool]) -> None:
-        due_in = self._recorder.seconds_to_next()
-        waiting = asyncio.create_task(self._wake.wait(min(_SAFETY_SECONDS, due_in)))
+        waiting = asyncio.create_task(self._wake.wait(self._seconds_to_next()))
         await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+
+    def _seconds_to_next(self) -> float:
+        """Until the next look that nobody wakes us for."""
+        now = asyncio.get_running_loop().time()
+        waits = [_SAFETY_SECONDS, self._recorder.seconds_to_next()]
+        waits.extend(lane.seconds_to_room(now) for lane in self._lanes.values())
+        if self._held:
+            waits.append(_RENEW_AFTER_SECONDS)
+        if self._next_due_at is not None:
+            waits.append((self._next_due_at - self._parts.clock.system_now()).total_seconds())
+        return max(min(waits), _SHORTEST_SECONDS)
 
     async def _finish(self) -> None:
         unsent = [row for lane in self._lanes.values() for row in lane.queue]
@@ -119,14 +134,16 @@ class Dispatcher:
             self._note_endpoints(await endpoint_rows.list_reachable_endpoints(session, now=now))
             room = {key: lane.room(loop_now) for key, lane in self._lanes.items()}
             room = {key: count for key, count in room.items() if count > 0}
-            if not room:
-                return
-            claimed = await delivery_rows.claim_due(session, room, now=now, until=now + _LEASE)
+            claimed = await delivery_rows.claim_due(session, room, now=now, until=now + _LEASE) if room else []
+            filled = Counter(row["lane"] for row in claimed)
+            drained = [key for key, count in room.items() if filled[key] < count]
+            next_due_at = await delivery_rows.next_due(session, drained, now=now) if drained else None
+        self._next_due_at = next_due_at
         for row in claimed:
             self._held.add(row["id"])
             self._lanes[row["lane"]].queue.append(row)
-        for key, count in room.items():
-            self._lanes[key].may_have_more = sum(1 for row in claimed if row["lane"] == key) >= count
+        for key, lane in self._lanes.items():
+            lane.may_have_more = key not in drained
 
     def _note_endpoints(self, rows: Sequence[Row]) -> None:
         """Know the endpoints as they are now: a lane for each, the keys that sign at this moment."""
@@ -179,7 +196,7 @@ class Dispatcher:
             stranded = lane.finish(succeeded=succeeded, now=asyncio.get_running_loop().time())
         await self._release(stranded)
         self._start(key, lane)
-        if lane.may_have_more and not lane.queue:
+        if lane.breaker.tripped or (lane.may_have_more and not lane.queue):
             self._wake.set()
 
     async def _send(self, key: str, row: Row) -> Attempt:

@@ -1,5 +1,6 @@
 """A lane per endpoint (or channel): its own queue, its own limit, its own breaker, so that none delays another."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -59,7 +60,7 @@ class Pace:
 
 @dataclass
 class Lane:
-    """What is claimed for one endpoint; `may_have_more` says that the last claim filled all the room there was."""
+    """What is claimed for one endpoint; `may_have_more` says that the last claim filled what room there was."""
 
     limit: int
     breaker: Breaker
@@ -76,6 +77,12 @@ class Lane:
         if self.breaker.tripped:
             return 0 if held else 1
         return max(0, min(self.limit * _QUEUE_PER_SLOT - held, self.pace.room(now) - len(self.queue)))
+
+    def seconds_to_room(self, now: float) -> float:
+        """How long to wait for a breaker or a pace; for ever where neither holds anything up."""
+        if self.breaker.is_open(now):
+            return self.breaker.open_until - now
+        return 1.0 if self.pace.per_second and self.pace.left < 1 else math.inf
 
     def next(self, now: float) -> Row | None:
         """The next delivery that may start now."""

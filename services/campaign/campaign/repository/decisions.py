@@ -12,14 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from campaign.errors import DecisionDoesNotExist
 from campaign.repository.query import execute, fetch_all, fetch_one
 
+DEFERRED_CHANNEL = "stave_deferred"
+
 
 async def add_decisions(session: AsyncSession, decisions: Sequence[Mapping[str, Any]]) -> None:
-    """Append decisions."""
+    """Append decisions; deferred ones wake who decides them again, to learn of their time."""
     await execute(
         session,
         "INSERT INTO decisions SELECT * FROM jsonb_populate_recordset(NULL::decisions, CAST(:rows AS jsonb))",
         rows=json.dumps(list(decisions), default=str),
     )
+    if any(decision["outcome"] == "deferred" for decision in decisions):
+        await execute(session, "SELECT pg_notify(:channel, '')", channel=DEFERRED_CHANNEL)
 
 
 async def get_decision(session: AsyncSession, decision_id: UUID) -> dict[str, Any]:
@@ -97,6 +101,23 @@ async def list_due(session: AsyncSession, *, now: datetime, limit: int) -> list[
         now=now, limit=limit,
     )  # fmt: skip
     return [dict(row) for row in rows]
+
+
+async def next_due(session: AsyncSession, *, after: datetime) -> datetime | None:
+    """When the next deferred decision is due that was not due at `after`."""
+    found = await fetch_one(
+        session,
+        "SELECT min(due_at) AS at FROM decisions WHERE outcome = 'deferred' AND resolved_by IS NULL "
+        "AND due_at > :after",
+        after=after,
+    )
+    return found["at"] if found else None
+
+
+async def business_time(session: AsyncSession) -> datetime | None:
+    """What the virtual clock was last set to."""
+    found = await fetch_one(session, "SELECT business_now FROM clock")
+    return found["business_now"] if found else None
 
 
 async def count_due(session: AsyncSession, *, now: datetime) -> int:

@@ -55,6 +55,20 @@ async def claim_due(session: AsyncSession, room: Mapping[str, int], *, now: date
     )  # fmt: skip
 
 
+async def next_due(session: AsyncSession, lanes: Sequence[str], *, now: datetime) -> datetime | None:
+    """When the next delivery of lanes from which all due ones are claimed can be: by its time, or its lease's end."""
+    found = await fetch_one(
+        session,
+        "SELECT min(next.at) AS at FROM unnest(CAST(:lanes AS text[])) AS asked (lane) CROSS JOIN LATERAL ("
+        "(SELECT next_attempt_at AS at FROM deliveries WHERE lane = asked.lane AND state = 'pending' "
+        "AND next_attempt_at > :now ORDER BY next_attempt_at LIMIT 1) UNION ALL "
+        "SELECT min(leased_until) FROM deliveries WHERE lane = asked.lane AND state = 'pending' "
+        "AND next_attempt_at <= :now AND leased_until > :now) AS next",
+        lanes=list(lanes), now=now,
+    )  # fmt: skip
+    return found["at"] if found else None
+
+
 async def renew(session: AsyncSession, delivery_ids: Sequence[UUID], *, until: datetime) -> None:
     """Go on leasing what is in hand."""
     await execute(

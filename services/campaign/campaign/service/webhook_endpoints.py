@@ -81,6 +81,7 @@ async def disable(session: AsyncSession, endpoint_id: UUID, parts: CampaignParts
     await tell(
         session, failed, parts, errors=dict.fromkeys((row["id"] for row in failed), f"endpoint disabled: {cause}")
     )
+    await delivery_rows.wake_dispatchers(session)
     publish(session, WebhookEndpointDisabled(endpoint_id=endpoint_id, cause=cause, disabled_at=at))
 
 

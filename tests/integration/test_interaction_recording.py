@@ -131,6 +131,10 @@ async def test_an_id_that_stands_for_nobody_is_refused_alone_and_in_bulk(
 async def test_what_is_not_json_or_too_large_is_refused(client: httpx.AsyncClient) -> None:
     broken = await client.post("/v1/interactions", content=b'{"source": ', headers={"content-type": "application/json"})
     assert (broken.status_code, broken.json()["code"]) == (400, "malformed_json")
+    wrong_too = await client.post(
+        "/v1/interactions", content=b'{"foo": }', headers={"content-type": "application/json"}
+    )
+    assert (wrong_too.status_code, wrong_too.json()["code"]) == (400, "malformed_json")
     large = await client.post("/v1/interactions", json=purchase(properties={"note": "x" * 64_000}))
     assert (large.status_code, large.json()["code"]) == (413, "interaction_too_large")
 

@@ -197,6 +197,15 @@ async def test_every_route_documents_its_problems_scopes_and_id(client: httpx.As
     assert "/internal/clock" not in document["paths"]
 
 
+async def test_a_change_leaves_a_log_line_and_a_read_does_not(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="chassis.access"):
+        await client.post("/v1/things/1", json={"size": 1})
+        await client.get("/openapi.json")
+    assert [one.getMessage() for one in caplog.records if one.name == "chassis.access"] == ["POST /v1/things/{id} 201"]
+
+
 def test_a_route_without_a_scope_cannot_be_served() -> None:
     careless = Router()
     careless.add_api_route("/v1/open", break_down)

@@ -17,6 +17,11 @@ _EVERYWHERE = {
     429: "Too many requests",
     503: "Not available at the moment",
 }
+_WITHOUT_MATCH = {412: "It was changed in between", 428: "If-Match is required"}
+_IF_MATCH = {
+    "name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"},
+    "description": "The ETag of the version that was read.",
+}  # fmt: skip
 
 
 def problem_responses(path: str, methods: frozenset[str]) -> dict[int | str, dict[str, Any]]:
@@ -26,10 +31,19 @@ def problem_responses(path: str, methods: frozenset[str]) -> dict[int | str, dic
         told[404] = "There is no such thing"
     if methods & _WRITES:
         told |= {409: "The present state does not allow it", 413: "The body is too large"}
-    if methods & {"PUT", "PATCH"}:
-        told |= {412: "It was changed in between", 428: "If-Match is required"}
+    if "PATCH" in methods:
+        told |= _WITHOUT_MATCH
+    return _as_responses(told)
+
+
+def _as_responses(told: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {status: {"description": told[status], "content": content} for status in sorted(told)}
+
+
+def match_responses() -> dict[int | str, dict[str, Any]]:
+    """The problems of a PUT that names the version it changes; every PATCH has them anyway."""
+    return _as_responses(_WITHOUT_MATCH)
 
 
 def document(app: FastAPI, scopes: dict[str, frozenset[str]]) -> dict[str, Any]:
@@ -45,6 +59,8 @@ def document(app: FastAPI, scopes: dict[str, frozenset[str]]) -> dict[str, Any]:
         made["security"] = [{"bearer": []}]
         for path in made["paths"].values():
             for operation in path.values():
+                if "428" in operation["responses"]:
+                    operation.setdefault("parameters", []).append(_IF_MATCH)
                 operation["x-required-scopes"] = sorted(scopes.get(operation["operationId"], ()))
         app.openapi_schema = made
     return app.openapi_schema

@@ -98,6 +98,7 @@ def _decode(raw: bytes) -> InteractionBody:
     try:
         body = decoder.decode(raw)
     except msgspec.ValidationError as error:
+        _require_json(raw)
         raise refusal([FieldError(*explain(error))]) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedInteraction(str(error)) from error
@@ -106,6 +107,14 @@ def _decode(raw: bytes) -> InteractionBody:
     if _NUL in raw and _holds_nul(msgspec.to_builtins(body)):
         raise refusal([FieldError("", "A text holds the character U+0000, which cannot be stored.")])
     return body
+
+
+def _require_json(raw: bytes) -> None:
+    """A wrong field can stand before the place where the text stops being JSON."""
+    try:
+        msgspec.json.decode(raw, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedInteraction(str(error)) from error
 
 
 def _holds_nul(part: Any) -> bool:

@@ -8,6 +8,7 @@ from chassis.database import raw_connection
 from chassis.dependencies import ReadSession, WriteSession, requires
 from chassis.errors import FieldError, Invalid, PreconditionFailed
 from chassis.etag import require_match, set_etag
+from chassis.openapi import match_responses
 from chassis.routing import Router
 from contracts.event import Money
 from scoring.domain.alerts import AlertPolicy
@@ -26,7 +27,7 @@ async def get_alert_policy(session: ReadSession, parts: PartsDep, response: Resp
     return _body(policy, version, parts.settings.currency)
 
 
-@router.put("/v1/alert-policy", dependencies=[requires("scores:write")])
+@router.put("/v1/alert-policy", dependencies=[requires("scores:write")], responses=match_responses())
 async def put_alert_policy(
     request: Request, body: ChangePolicy, session: WriteSession, parts: PartsDep, response: Response
 ) -> Policy:

@@ -52,7 +52,8 @@ async def test_an_alert_that_passes_every_gate_becomes_an_action(service: Servic
     decision = (await listed(client, f"/v1/decisions?customer_id={raised.customer_id}"))[0]
     assert (decision["outcome"], decision["expected_profit"]["amount"]) == ("act", "17.00")
     assert [gate["gate"] for gate in decision["gates"]] == [
-        "news", "consent", "reach", "offer", "hold_out", "frequency_cap", "quiet_hours", "budget", "expected_profit",
+        "news", "snoozed", "consent", "reach", "offer", "hold_out", "frequency_cap", "quiet_hours", "budget",
+        "expected_profit",
     ]  # fmt: skip
     event = (await published(service, "campaign.action_decided.v1"))[0]
     assert event["data"]["decision_id"] == decision["id"]
@@ -121,6 +122,33 @@ async def test_quiet_hours_defer_an_action_to_their_end(service: Service, client
     assert acts[0]["alert_id"] == str(raised.alert_id)
     resolved = (await client.get(f"/v1/decisions/{deferred['id']}")).json()
     assert resolved["resolved_by"] == acts[0]["id"]
+
+
+async def test_a_snooze_outlasts_the_quiet_hours_that_an_action_waited_for(
+    service: Service, client: httpx.AsyncClient
+) -> None:
+    clock = service.clock
+    assert isinstance(clock, TwoClocks)
+    await created(client, "/v1/playbooks", playbook(quiet_hours={"from": "11:00", "to": "13:00"}))
+    raised = alert()
+    await handle(service, consent(raised.customer_id), raised)
+    # Longer than what a score is news for: putting off must not turn into never.
+    until = NOON + timedelta(days=5, hours=3)
+    snoozed = {"version": 2, "state": "snoozed", "snoozed_until": until}
+    await handle(service, ChurnAlertUpdated(**raised.model_dump() | snoozed))
+    clock.set(NOON + timedelta(hours=2))
+    async with service.running():
+        again = await eventually(lambda: _decided(client, 2))
+        assert (again[0]["outcome"], again[0]["due_at"]) == ("deferred", "2026-06-08T15:00:00Z")
+        assert gate(again[0], "snoozed")["passed"] is False
+        await service.set_clock(until)
+        acts = await eventually(lambda: listed(client, "/v1/decisions?outcome=act"))
+    assert acts[0]["alert_id"] == str(raised.alert_id)
+
+
+async def _decided(client: httpx.AsyncClient, count: int) -> list[dict[str, Any]]:
+    found = await listed(client, "/v1/decisions")
+    return found if len(found) >= count else []
 
 
 async def test_a_cleared_alert_lets_its_deferred_action_expire(service: Service, client: httpx.AsyncClient) -> None:

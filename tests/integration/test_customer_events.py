@@ -15,7 +15,7 @@ from contracts.campaign import ActionDecided, DeliverySucceeded
 from contracts.customer import ExternalId
 from contracts.identity import customer_id_for
 from contracts.interaction import HistoryRecorded, HistoryRow, InteractionRecorded
-from contracts.scoring import ChurnAlertCleared, ChurnAlertRaised, CustomerScored
+from contracts.scoring import ChurnAlertCleared, ChurnAlertRaised, ChurnAlertUpdated, CustomerScored
 from customer.app import build
 from customer.handlers import on_history_recorded
 from customer.settings import CustomerSettings
@@ -198,13 +198,51 @@ async def test_scores_show_with_their_reasons_and_older_ones_are_dropped(
     shown = await overview(client, customer_id)
     assert (shown["scores"]["churn"]["probability"], shown["tier"], shown["stage"]) == (0.5, "gold", "decline")
     assert shown["scores"]["churn"]["reasons"][0]["text"] == "73 days since the last purchase"
-    assert shown["scores"]["value"] == {"expected_margin": MARGIN, "horizon_days": 365, "tier": "gold"}
+    unsaid = {"model": None, "prior": None, "margin_assumed": None}
+    assert shown["scores"]["value"] == {"expected_margin": MARGIN, "horizon_days": 365, "tier": "gold"} | unsaid
 
 
 async def test_the_newest_of_several_scores_in_a_batch_counts(service: Service, client: httpx.AsyncClient) -> None:
     customer_id = UUID((await register(client, name="Ann"))["id"])
     await deliver(service, *(scored(customer_id, probability=version / 10, version=version) for version in (1, 3, 2)))
     assert (await overview(client, customer_id))["scores"]["churn"]["probability"] == 0.3
+
+
+async def test_an_alert_shows_that_it_is_put_off_and_the_newest_probability(
+    service: Service, client: httpx.AsyncClient
+) -> None:
+    customer_id, alert_id = UUID((await register(client, name="Ann"))["id"]), uuid4()
+    raised = alert(customer_id, alert_id)
+    snoozed = {"version": 2, "state": "snoozed", "snoozed_until": START + timedelta(days=9)}
+    await deliver(service, raised, ChurnAlertUpdated.model_validate(raised.model_dump() | snoozed))
+    later = {"scored_at": START + timedelta(days=1), "value_model": "value/3", "value_prior": False}
+    await deliver(service, scored(customer_id, probability=0.7).model_copy(update=later))
+    shown = await overview(client, customer_id)
+    assert [(one["state"], one["probability"]) for one in shown["alerts"]] == [("snoozed", 0.7)]
+    assert datetime.fromisoformat(shown["alerts"][0]["snoozed_until"]) == START + timedelta(days=9)
+    value = shown["scores"]["value"]
+    assert (value["model"], value["prior"], value["margin_assumed"]) == ("value/3", False, None)
+
+
+async def test_an_alert_that_led_to_an_action_shows_as_acted(service: Service, client: httpx.AsyncClient) -> None:
+    customer_id, alert_id = UUID((await register(client, name="Ann"))["id"]), uuid4()
+    decided = ActionDecided.model_validate({
+        "customer_id": customer_id, "decision_id": uuid4(), "alert_id": alert_id, "playbook": "Silent gold",
+        "action": {"channel": "webhook"}, "probability": 0.4, "expected_profit": MARGIN, "reasons": [], "tier": "gold",
+        "stage": "decline", "decided_at": START,
+    })  # fmt: skip
+    await deliver(service, alert(customer_id, alert_id), alert(customer_id, uuid4()), decided)
+    shown = {one["id"]: one["state"] for one in (await overview(client, customer_id))["alerts"]}
+    assert (shown.pop(str(alert_id)), list(shown.values())) == ("acted", ["open"])
+
+
+async def test_an_interaction_of_nobody_in_particular_makes_no_profile(
+    service: Service, client: httpx.AsyncClient
+) -> None:
+    event = interaction("NULL")
+    await deliver(service, event, interaction("17850"))
+    assert (await client.get(f"/v1/customers/{event.customer_id}")).status_code == 404
+    assert await published_types(service) == ["customer.created"]
 
 
 async def test_an_alert_is_open_until_it_is_cleared(service: Service, client: httpx.AsyncClient) -> None:

@@ -149,6 +149,22 @@ async def test_people_assign_note_snooze_and_dismiss(
     assert [one["state"] for one in await alerts_of(client)] == ["dismissed"], "the cool-down holds"
 
 
+async def test_putting_an_alert_off_and_its_waking_are_told(
+    service: Service, client: httpx.AsyncClient, clock: VirtualClock
+) -> None:
+    await fall_silent(service, clock, 1)
+    [alert] = await alerts_of(client)
+    until = clock.business_now() + 3 * DAY
+    await client.post(f"/v1/alerts/{alert['id']}/snooze", json={"until": until.isoformat()})
+    [put_off] = await told(service, ALERTS[1])
+    assert (put_off.data["state"], datetime.fromisoformat(put_off.data["snoozed_until"])) == ("snoozed", until)
+    clock.set(until)
+    await catch_up(service)
+    woken = (await told(service, ALERTS[1]))[-1]
+    assert (woken.data["state"], woken.data["snoozed_until"]) == ("open", None)
+    assert woken.data["version"] > put_off.data["version"]
+
+
 async def test_an_action_marks_the_alert_as_acted(
     service: Service, client: httpx.AsyncClient, clock: VirtualClock
 ) -> None:

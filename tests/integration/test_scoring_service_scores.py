@@ -52,6 +52,10 @@ async def test_a_purchase_makes_a_score_that_is_told_once(service: Service, clie
     assert envelope.data["probability"] == body["churn"]["probability"]
     assert body["churn"]["prior"] is True
     assert body["value"]["expected_margin"]["currency"] == "EUR"
+    value = body["value"]
+    assert (value["model"], value["prior"]) == ("value/prior", True)
+    assert (envelope.data["value_model"], envelope.data["value_prior"]) == ("value/prior", True)
+    assert envelope.data["margin_assumed"] is value["margin_assumed"]
     assert body["stage"] == "acquisition"
 
 
@@ -80,6 +84,8 @@ async def test_somebody_known_without_behaviour_gets_the_prior_and_an_unknown_on
     await apply(service, CustomerCreated(customer_id=customer(1), version=1, created_at=NOW))
     body = await scores_of(client, 1)
     assert body["churn"]["prior"] is True
+    assert (body["value"]["model"], body["value"]["prior"]) == ("value/prior", True)
+    assert body["value"]["margin_assumed"] is False
     assert (body["stage"], body["value"]["tier"]) == ("prospect", "lead")
     assert 0 < body["churn"]["probability"] < 1
     unknown = await client.get(f"/v1/customers/{customer(2)}/scores")

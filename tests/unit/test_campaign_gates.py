@@ -223,3 +223,12 @@ def test_other_currencies_need_a_rate() -> None:
     assert exchange.convert(Decimal(10), "GBP") == Decimal("11.50")
     with pytest.raises(UnknownRate, match="STAVE_FX_RATES"):
         exchange.convert(Decimal(10), "USD")
+
+
+def test_a_snoozed_alert_waits_until_the_snooze_ends_and_is_news_then() -> None:
+    until = NOON + timedelta(days=5)
+    put_off = replace(CASE, snoozed_until=until)
+    waits = judge(case=put_off)
+    assert (waits.outcome, waits.due_at, failed(waits)) == ("deferred", until, ["snoozed"])
+    assert judge(case=put_off, known=replace(KNOWN, now=until)).outcome == "act"
+    assert judge(known=replace(KNOWN, now=until)).outcome == "expired"

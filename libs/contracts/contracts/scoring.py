@@ -24,6 +24,10 @@ class CustomerScored(CustomerEvent):
     stage: Stage
     contractual: bool = False
     prior: bool = False
+    # What the expected margin rests on; unknown in events of older releases.
+    value_model: str | None = None
+    value_prior: bool | None = None
+    margin_assumed: bool | None = None
     version: int
 
 
@@ -46,6 +50,9 @@ class ChurnAlert(CustomerEvent):
     recommended: str | None = None
     # Opened from imported history, not by something that just happened.
     from_history: bool = False
+    # A snoozed alert is put off: nobody should act on it before `snoozed_until`.
+    state: Literal["open", "acted", "snoozed"] = "open"
+    snoozed_until: Instant | None = None
     version: int
 
 
@@ -57,7 +64,7 @@ class ChurnAlertRaised(ChurnAlert):
 
 
 class ChurnAlertUpdated(ChurnAlert):
-    """The beliefs behind an open alert changed enough to tell."""
+    """The beliefs behind an open alert changed enough to tell, or it was put off, or is open again."""
 
     wire_name: ClassVar[str] = "scoring.churn_alert_updated.v1"
     raised_at: Instant

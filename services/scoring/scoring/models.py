@@ -31,6 +31,9 @@ class ScoreRow:
     horizon_days: int
     expected_margin: Decimal
     value_horizon_days: int
+    value_model: str
+    value_prior: bool
+    margin_assumed: bool
     tier: Tier
     stage: Stage
     scored_at: datetime

@@ -37,7 +37,9 @@ class Worth(BaseModel):
     expected_margin: Money
     horizon_days: int
     tier: Tier
-    margin_assumed: bool | None = Field(None, description="True when a margin rests on STAVE_MARGIN_RATE")
+    model: str
+    prior: bool = Field(description="True while no trained model stands behind the margin")
+    margin_assumed: bool = Field(description="True when a margin rests on STAVE_MARGIN_RATE")
 
 
 class Scores(BaseModel):

@@ -58,7 +58,7 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gates came to; `due_at` only where the action waits for the quiet hours to end."""
+    """What the gates came to; `due_at` only where the action waits for a snooze or the quiet hours to end."""
 
     outcome: Outcome
     gates: tuple[Gate, ...]
@@ -72,6 +72,7 @@ def pass_gates(playbook: Playbook, case: Case, known: Circumstances, rules: Rule
     profit = expected_profit(case, known.offer)
     gates = (
         _news(case, known, rules),
+        _snoozed(case, known),
         _consent(playbook, known, rules),
         _reach(playbook, known),
         _offer(playbook, known),
@@ -82,16 +83,21 @@ def pass_gates(playbook: Playbook, case: Case, known: Circumstances, rules: Rule
         _profit(case, known, profit),
     )
     outcome = _outcome(gates)
-    zone = zone_of(known.time_zone, rules.time_zone)
     return Verdict(
         outcome=outcome,
         gates=gates,
         expected_profit=profit,
         held_out=in_hold_out(playbook.id, case.customer_id, playbook.hold_out_share),
-        due_at=quiet_until(playbook.quiet_hours, known.now, zone)
-        if playbook.quiet_hours and outcome == "deferred"
-        else None,
+        due_at=_due_at(playbook, case, known, rules) if outcome == "deferred" else None,
     )
+
+
+def _due_at(playbook: Playbook, case: Case, known: Circumstances, rules: Rules) -> datetime | None:
+    """When a deferred action is decided again: after the snooze, whose end may fall into quiet hours."""
+    if case.snoozed_until is not None and case.snoozed_until > known.now:
+        return case.snoozed_until
+    zone = zone_of(known.time_zone, rules.time_zone)
+    return quiet_until(playbook.quiet_hours, known.now, zone) if playbook.quiet_hours else None
 
 
 def no_playbook(case: Case, candidate_count: int) -> Verdict:
@@ -104,7 +110,9 @@ def no_playbook(case: Case, candidate_count: int) -> Verdict:
 
 
 def _outcome(gates: Sequence[Gate]) -> Outcome:
-    by_gate: dict[str, Outcome] = {"news": "expired", "hold_out": "hold_out", "quiet_hours": "deferred"}
+    by_gate: dict[str, Outcome] = {
+        "news": "expired", "snoozed": "deferred", "hold_out": "hold_out", "quiet_hours": "deferred",
+    }  # fmt: skip
     failed = next((gate for gate in gates if not gate.passed), None)
     return "act" if failed is None else by_gate.get(failed.gate, "suppressed")
 
@@ -141,12 +149,20 @@ def period_start(now: datetime, period: Period, zone: ZoneInfo) -> date:
 
 
 def _news(case: Case, known: Circumstances, rules: Rules) -> Gate:
-    fresh = not case.backfill and known.now - case.scored_at <= rules.news_window
+    # What a person put off is news again when its time comes.
+    since = max(case.scored_at, case.snoozed_until or case.scored_at)
+    fresh = not case.backfill and known.now - since <= rules.news_window
     looked_at = {
         "scored_at": case.scored_at.isoformat(), "from_history": case.from_history, "backfill": case.backfill,
         "window_seconds": rules.news_window.total_seconds(),
     }  # fmt: skip
     return Gate("news", passed=fresh, inputs=looked_at)
+
+
+def _snoozed(case: Case, known: Circumstances) -> Gate:
+    until = case.snoozed_until
+    passed = until is None or until <= known.now
+    return Gate("snoozed", passed=passed, inputs={"until": until and until.isoformat()})
 
 
 def _consent(playbook: Playbook, known: Circumstances, rules: Rules) -> Gate:

@@ -91,6 +91,7 @@ class Case:
     save_rate: float | None = None
     from_history: bool = False
     backfill: bool = False
+    snoozed_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

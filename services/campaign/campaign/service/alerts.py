@@ -23,8 +23,8 @@ async def consider_alerts(
     """Decide about alerts that are new or have changed, then tell partners of them.
 
     Both in one transaction: whether a customer is in a control group is known before an endpoint could learn of the
-    alert. An alert that waits for quiet hours to end is only brought up to date; one that was acted on or held out is
-    settled.
+    alert. An alert that waits for a snooze or quiet hours to end is only brought up to date; one that was acted on or
+    held out is settled.
     """
     newest = _newest(received)
     survivors = await customer_rows.resolve(session, [one.event.customer_id for one in newest])

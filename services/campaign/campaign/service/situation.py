@@ -138,6 +138,7 @@ def case_from(snapshot: Mapping[str, Any], customer: Row, *, backfill: bool, exc
     newer = customer["scored_at"] is not None and customer["scored_at"] > scored_at
     believed = customer if newer else snapshot
     save_rate = snapshot["assumptions"].get("save_rate")
+    snoozed_until = snapshot.get("snoozed_until")
     return Case(
         alert_id=UUID(snapshot["alert_id"]), customer_id=customer["customer_id"],
         stage=believed["stage"], tier=believed["tier"], probability=believed["probability"],
@@ -146,6 +147,7 @@ def case_from(snapshot: Mapping[str, Any], customer: Row, *, backfill: bool, exc
         scored_at=customer["scored_at"] if newer else scored_at,
         save_rate=None if save_rate is None else float(save_rate),
         from_history=snapshot["from_history"], backfill=backfill,
+        snoozed_until=snoozed_until and datetime.fromisoformat(snoozed_until),
     )  # fmt: skip
 
 

@@ -43,6 +43,9 @@ def _scores(event: CustomerScored) -> dict[str, object]:
             "expected_margin": event.expected_margin.model_dump(mode="json"),
             "horizon_days": event.value_horizon_days,
             "tier": event.tier,
+            "model": event.value_model,
+            "prior": event.value_prior,
+            "margin_assumed": event.margin_assumed,
         },
         "stage": event.stage,
     }
@@ -70,7 +73,7 @@ async def on_alerts_told(
 def _facts(event: ChurnAlert) -> dict[str, object]:
     """An alert in the form the API shows it."""
     shown = event.model_dump(mode="json", exclude={"version", "alert_id"})
-    return {"id": str(event.alert_id), "state": "open"} | shown
+    return {"id": str(event.alert_id)} | shown
 
 
 async def on_alerts_cleared(

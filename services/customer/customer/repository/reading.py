@@ -75,8 +75,17 @@ LEFT JOIN LATERAL (
         FROM interaction_counts WHERE {_IN_CLUSTER} GROUP BY kind) AS by_kind
 ) AS seen ON true
 """
+# An alert is told less often than a score, and an action against it is told by campaign.
 _ALERTS = f"""
-(SELECT coalesce(json_agg(facts ORDER BY (facts #>> '{{expected_profit,amount}}')::numeric DESC NULLS LAST, id), '[]')
+(SELECT coalesce(json_agg(facts
+        || CASE WHEN (s.scores #>> '{{churn,scored_at}}')::timestamptz > (facts ->> 'scored_at')::timestamptz
+            THEN jsonb_build_object('probability', s.scores #> '{{churn,probability}}',
+                'band', s.scores #> '{{churn,band}}', 'scored_at', s.scores #> '{{churn,scored_at}}')
+            ELSE '{{}}' END
+        || CASE WHEN facts ->> 'state' = 'open'
+                AND id::text IN (SELECT a.facts ->> 'alert_id' FROM actions AS a WHERE a.{_IN_CLUSTER})
+            THEN '{{"state": "acted"}}'::jsonb ELSE '{{}}' END
+        ORDER BY (facts #>> '{{expected_profit,amount}}')::numeric DESC NULLS LAST, id), '[]')
     FROM alerts WHERE {_IN_CLUSTER} AND state = 'open')
 """
 _ACTIONS = f"""

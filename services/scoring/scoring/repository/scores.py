@@ -14,15 +14,17 @@ _COLUMNS = tuple(field.name for field in fields(ScoreRow))
 _TYPES = {
     "customer_id": "uuid", "version": "int", "probability": "float8", "band": "text", "base": "float8",
     "reasons": "jsonb", "model": "text", "prior": "bool", "contractual": "bool", "horizon_days": "int",
-    "expected_margin": "numeric", "value_horizon_days": "int", "tier": "text", "stage": "text",
+    "expected_margin": "numeric", "value_horizon_days": "int", "value_model": "text", "value_prior": "bool",
+    "margin_assumed": "bool", "tier": "text", "stage": "text",
     "scored_at": "timestamptz",
     "told_probability": "float8", "waiting_profit": "float8",
 }  # fmt: skip
 _SELECT = f"SELECT {selected(_COLUMNS, as_text=('reasons',))} FROM scores"
 _ARRAYS = ", ".join(f"${n}::{_TYPES[name]}[]" for n, name in enumerate(_COLUMNS, 1))
+_AT = len(_COLUMNS) + 1
 _SAVE = (
     f"INSERT INTO scores ({', '.join(_COLUMNS)}, created_at, updated_at) "
-    f"SELECT *, $18::timestamptz, $18::timestamptz FROM unnest({_ARRAYS}) "
+    f"SELECT *, ${_AT}::timestamptz, ${_AT}::timestamptz FROM unnest({_ARRAYS}) "
     "ON CONFLICT (customer_id) DO UPDATE SET updated_at = excluded.updated_at, "
     + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "customer_id")
 )

@@ -105,6 +105,7 @@ def told(kind: type[ChurnAlertRaised] | type[ChurnAlertUpdated], alert: AlertRow
         expected_profit=Money(amount=alert.expected_profit, currency=currency), reasons=alert.reasons,
         tier=alert.tier, stage=alert.stage, assumptions=alert.assumptions, recommended=alert.recommended,
         from_history=alert.from_history, version=alert.version, raised_at=alert.raised_at,
+        state=alert.state, snoozed_until=alert.snoozed_until,
     )  # fmt: skip
 
 

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from chassis.database import raw_connection
 from chassis.errors import FieldError, Invalid
 from chassis.outbox import publish
+from contracts.scoring import ChurnAlertUpdated
 from scoring.errors import AlertDoesNotExist
 from scoring.models import AlertRow
 from scoring.parts import ScoringParts
 from scoring.repository import alerts, customers
-from scoring.service.alert_cases import assigned, awake, dismissed, noted, snoozed, told_cleared
+from scoring.service.alert_cases import assigned, awake, dismissed, noted, snoozed, told, told_cleared
 
 
 async def assign(session: AsyncSession, parts: ScoringParts, alert_id: UUID, assignee: str | None) -> AlertRow:
@@ -28,12 +29,13 @@ async def note(session: AsyncSession, parts: ScoringParts, alert_id: UUID, *, au
 
 
 async def snooze(session: AsyncSession, parts: ScoringParts, alert_id: UUID, until: datetime) -> AlertRow:
-    """Put an alert off; its customer is looked at again when the time is over."""
+    """Put an alert off and tell who would act on it; its customer is looked at again when the time is over."""
     if until <= parts.clock.business_now():
         raise Invalid(
             "An alert can be put off only into the future.", errors=[FieldError("/until", "lies in the past")]
         )
     alert = await _saved(session, parts, snoozed(await _locked(session, parts, alert_id), until))
+    publish(session, told(ChurnAlertUpdated, alert, currency=parts.settings.currency))
     await customers.look_no_later(await raw_connection(session), alert.customer_id, until)
     return alert
 
@@ -58,7 +60,10 @@ async def _locked(session: AsyncSession, parts: ScoringParts, alert_id: UUID) ->
     again = await alerts.find(connection, alert_id)
     if again is None:
         raise AlertDoesNotExist(f"There is no alert {alert_id}.")
-    return awake(again, parts.clock.business_now())
+    alert = awake(again, parts.clock.business_now())
+    if alert.state != again.state:
+        publish(session, told(ChurnAlertUpdated, alert, currency=parts.settings.currency))
+    return alert
 
 
 async def _saved(session: AsyncSession, parts: ScoringParts, alert: AlertRow) -> AlertRow:

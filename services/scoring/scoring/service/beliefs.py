@@ -19,6 +19,7 @@ from scoring.domain.value import contract_margin
 from scoring.serving import PRIOR_VERSION, Serving
 
 Floats = NDArray[np.float64]
+CONTRACT_VALUE = "value/contract"
 _NEVER_BOUGHT = prior_behaviour_churn()
 
 
@@ -48,6 +49,8 @@ class Beliefs:
     cancelled: bool
     expected_margin: float
     value_horizon_days: int
+    value_model: str
+    value_prior: bool
     margin_assumed: bool
     tier: Tier
     stage: Stage
@@ -77,7 +80,7 @@ def believe(known: Known, serving: Serving, *, now: datetime, lost_after_days: i
             contractual=evidence[index].contract == "active",
             value_horizon_days=serving.value.horizon_days,
             margin_assumed=customer in known.margin_assumed,
-            **churn.of(index),
+            **churn.of(index) | _value_source(serving, evidence[index], churn=churn, index=index),
         )
         for index, customer in enumerate(known.customers)
     ]
@@ -139,6 +142,13 @@ class _Churn:
 
     def _why_never_bought(self, index: int) -> list[Reason]:
         return _NEVER_BOUGHT.reasons(self._features[index][np.newaxis])[0]
+
+
+def _value_source(serving: Serving, one: Evidence, *, churn: _Churn, index: int) -> dict[str, Any]:
+    """What an expected margin rests on: the value model, or under contract the price paid until the customer leaves."""
+    if one.contract != "none":
+        return {"value_model": CONTRACT_VALUE, "value_prior": churn.of(index)["prior"]}
+    return {"value_model": serving.value_version, "value_prior": serving.value_version == f"value/{PRIOR_VERSION}"}
 
 
 def _expected_margins(

@@ -33,8 +33,6 @@ async def scores_of(session: AsyncSession, parts: ScoringParts, customer: UUID) 
     if score is None or score.reasons is None:
         score = await _explained(session, parts, survivor, score)
     body = body_of(score, parts.settings.currency)
-    traits = await customers.list_traits(connection, [survivor])
-    body.value.margin_assumed = survivor in traits and traits[survivor][1]
     body.merged_from = customer if customer != survivor else None
     return body
 
@@ -61,7 +59,8 @@ def body_of(score: ScoreRow, currency: str) -> Scores:
         ),
         value=Worth(
             expected_margin=Money(amount=score.expected_margin.quantize(Decimal("0.01")), currency=currency),
-            horizon_days=score.value_horizon_days, tier=score.tier,
+            horizon_days=score.value_horizon_days, tier=score.tier, model=score.value_model, prior=score.value_prior,
+            margin_assumed=score.margin_assumed,
         ),
         stage=score.stage, version=score.version,
     )  # fmt: skip

@@ -105,7 +105,8 @@ class _Rules:
 
 
 def _decide(one: Beliefs, before: ScoreRow | None, alert: AlertRow | None, *, cause: Cause, rules: _Rules) -> _Outcome:
-    alert = None if alert is None else awake(alert, rules.now)
+    stored, alert = alert, None if alert is None else awake(alert, rules.now)
+    woken = alert is not None and stored is not None and alert.state != stored.state
     explained = one.probability >= rules.policy.clear_at or (alert is not None and alert.is_open)
     reasons = one.why() if explained else None
     score = score_of(one, before, policy=rules.policy, reasons=reasons, now=rules.now)
@@ -115,7 +116,7 @@ def _decide(one: Beliefs, before: ScoreRow | None, alert: AlertRow | None, *, ca
         if changed is None:
             score = replace(score, waiting_profit=assessment.expected_profit)
     else:
-        changed, event = _follow(score, alert, assessment, rules=rules)
+        changed, event = _follow(score, alert, assessment, woken=woken, rules=rules)
     tell = _is_worth_telling(before, score)
     if tell:
         score = replace(score, told_probability=score.probability)
@@ -131,7 +132,8 @@ def score_of(
         customer_id=one.customer_id, version=1 if before is None else before.version + 1, probability=one.probability,
         band=band, base=one.base, reasons=reasons, model=one.model, prior=one.prior, contractual=one.contractual,
         horizon_days=one.horizon_days, expected_margin=Decimal(one.expected_margin).quantize(_CENT),
-        value_horizon_days=one.value_horizon_days, tier=one.tier, stage=one.stage, scored_at=now,
+        value_horizon_days=one.value_horizon_days, value_model=one.value_model, value_prior=one.value_prior,
+        margin_assumed=one.margin_assumed, tier=one.tier, stage=one.stage, scored_at=now,
         told_probability=one.probability if before is None else before.told_probability,
     )  # fmt: skip
 
@@ -158,7 +160,7 @@ def _raise(
 
 
 def _follow(
-    score: ScoreRow, alert: AlertRow | None, assessment: Assessment, *, rules: _Rules
+    score: ScoreRow, alert: AlertRow | None, assessment: Assessment, *, woken: bool, rules: _Rules
 ) -> tuple[AlertRow | None, Any]:
     """The open alert's next row and the event that tells of it, if any."""
     reasons = score.reasons or []
@@ -168,7 +170,7 @@ def _follow(
         ended = cleared(alert, cause=assessment.cause, at=rules.now)  # type: ignore[arg-type]
         ended = replace(ended, probability=score.probability)
         return ended, told_cleared(ended)
-    tell = assessment.outcome == "update"
+    tell = woken or assessment.outcome == "update"
     kept = followed(alert, score, assessment, reasons, tell=tell)
     return kept, told(ChurnAlertUpdated, kept, currency=rules.currency) if tell else None
 
@@ -177,7 +179,8 @@ def _is_worth_telling(before: ScoreRow | None, score: ScoreRow) -> bool:
     if before is None:
         return True
     moved = abs(score.probability - before.told_probability) >= TOLD_CHANGE
-    return moved or (before.band, before.tier, before.stage) != (score.band, score.tier, score.stage)
+    known = (before.band, before.tier, before.stage, before.value_prior)
+    return moved or known != (score.band, score.tier, score.stage, score.value_prior)
 
 
 def _next_look(one: Beliefs, alert: AlertRow | None, now: datetime) -> datetime:
@@ -196,5 +199,6 @@ def score_event(score: ScoreRow, currency: str) -> CustomerScored:
         model=score.model, scored_at=score.scored_at, base=score.base, reasons=score.reasons or [],
         expected_margin=Money(amount=score.expected_margin, currency=currency),
         value_horizon_days=score.value_horizon_days, tier=score.tier, stage=score.stage,
-        contractual=score.contractual, prior=score.prior, version=score.version,
+        contractual=score.contractual, prior=score.prior, value_model=score.value_model, value_prior=score.value_prior,
+        margin_assumed=score.margin_assumed, version=score.version,
     )  # fmt: skip

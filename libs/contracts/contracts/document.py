@@ -17,7 +17,7 @@ Services tell each other what happened through these events and nothing else. Th
 - Names are permanent and changes only add fields; anything else becomes a `.v2` published beside the `.v1`. Readers
   ignore names and fields they do not know.
 - Each topic has {PARTITION_COUNT} partitions by `partitionkey`; events of one key keep their order and arrive at least
-  once. Only `customer-contact` carries personal data: it is compacted by customer and forgotten by erasure.
+  once. Only `customer-contact` carries personal data: erasure removes all of a customer's records from it.
 - A partner's endpoint may ask for the events marked *offered*, also by wildcard (`scoring.*`).
 """
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.members import MEMBERS, ROOT, SERVICES
 
 # Written apart, so that this file does not find itself.
-INDEX_HOSTS = ("files.python" + "hosted.org", "pypi.org/" + "simple", "registry.npm" + "js.org", "repo1.maven" + ".org")
+INDEX_HOSTS = ("files.python" + "hosted.org", "pypi" + ".org/simple", "registry.npm" + "js.org", "repo1.maven" + ".org")
 HOME_OF_SOMEBODY = re.compile(r"(?<![\w.])/(?:root|work|home/\w+|Users/\w+)/")
 CREDENTIAL_IN_URL = re.compile(r"https?://[^/\s:@\"'{}<>]+:[^/\s@\"'{}<>]+@")
 
